@@ -1,0 +1,2 @@
+//! The `sallyport` binary.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Developer tooling.
+fn main() {}
