@@ -1,0 +1,188 @@
+//! The file as written: every section and key there is, not yet judged.
+
+use toml::Spanned;
+use toml::de::DeTable;
+
+use super::document::{Section, in_order, mistyped};
+use super::error::Problems;
+
+/// A setting with its place; `None` when the file does not say.
+pub(super) type Setting<T> = Option<Spanned<T>>;
+
+/// Every section with its keys; the first entry is the top of the file.
+pub(super) const SECTIONS: &[(&str, &[&str])] = &[
+    ("", &["scope", "intercept", "proxy", "identity", "audit", "telemetry"]),
+    ("scope.NAME", &["slice", "unit", "cgroup", "user", "exe", "mode", "fail", "udp", "inbound"]),
+    ("intercept", &["listen_port", "max_flows", "bpffs", "resolvers"]),
+    ("proxy", &["connect_timeout", "idle_timeout", "keepalive", "drain_timeout", "max_connections"]),
+    ("identity", &["trust_domain", "host"]),
+    ("audit", &["on_failure"]),
+    ("telemetry", &["log", "level"]),
+];
+
+/// The whole file.
+pub(super) struct RawConfig {
+    /// `[scope.NAME]`, in the file's order.
+    pub(super) scopes: Vec<RawScope>,
+    /// `[intercept]`
+    pub(super) intercept: RawIntercept,
+    /// `[proxy]`
+    pub(super) proxy: RawProxy,
+    /// `[identity]`
+    pub(super) identity: RawIdentity,
+    /// `[audit]`
+    pub(super) audit: RawAudit,
+    /// `[telemetry]`
+    pub(super) telemetry: RawTelemetry,
+}
+
+/// `[scope.NAME]`: which processes are managed, and how.
+pub(super) struct RawScope {
+    /// The NAME.
+    pub(super) name: Spanned<String>,
+    /// Slices, with everything below them; `*` and `?` allowed.
+    pub(super) slice: Vec<Spanned<String>>,
+    /// Units; `*` and `?` allowed.
+    pub(super) unit: Vec<Spanned<String>>,
+    /// Paths below the cgroup v2 root, with everything below them.
+    pub(super) cgroup: Vec<Spanned<String>>,
+    /// User names or numbers.
+    pub(super) user: Vec<Spanned<String>>,
+    /// Absolute paths of executables.
+    pub(super) exe: Vec<Spanned<String>>,
+    /// Whether any of the five is there, even if it is wrong.
+    pub(super) selects: bool,
+    /// `enforce` or `observe`.
+    pub(super) mode: Setting<String>,
+    /// `closed` or `open`: what happens while the daemon is not running.
+    pub(super) fail: Setting<String>,
+    /// `dns` or `allow`: which UDP may leave.
+    pub(super) udp: Setting<String>,
+    /// `deny` or `allow`: whether connections may be accepted from outside the host.
+    pub(super) inbound: Setting<String>,
+}
+
+/// `[intercept]`: the kernel side.
+pub(super) struct RawIntercept {
+    /// The proxy's port; 0 takes a free one.
+    pub(super) listen_port: Setting<i64>,
+    /// How many connections may be on their way to the proxy at once.
+    pub(super) max_flows: Setting<i64>,
+    /// Where a BPF file system is mounted.
+    pub(super) bpffs: Setting<String>,
+    /// Name servers that may be asked directly.
+    pub(super) resolvers: Option<Vec<Spanned<String>>>,
+}
+
+/// `[proxy]`: the flows.
+pub(super) struct RawProxy {
+    /// How long an upstream may take to answer a connect.
+    pub(super) connect_timeout: Setting<String>,
+    /// How long a flow may be silent.
+    pub(super) idle_timeout: Setting<String>,
+    /// How often a silent peer is probed.
+    pub(super) keepalive: Setting<String>,
+    /// How long live flows may finish when the daemon stops.
+    pub(super) drain_timeout: Setting<String>,
+    /// Most flows at once.
+    pub(super) max_connections: Setting<i64>,
+}
+
+/// `[identity]`: what identities are called.
+pub(super) struct RawIdentity {
+    /// SPIFFE trust domain.
+    pub(super) trust_domain: Setting<String>,
+    /// This host's name in identities.
+    pub(super) host: Setting<String>,
+}
+
+/// `[audit]`: recording.
+pub(super) struct RawAudit {
+    /// `deny` or `allow`: what happens to a flow that cannot be recorded.
+    pub(super) on_failure: Setting<String>,
+}
+
+/// `[telemetry]`: the daemon's own log.
+pub(super) struct RawTelemetry {
+    /// `auto`, `journald`, `text` or `json`.
+    pub(super) log: Setting<String>,
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub(super) level: Setting<String>,
+}
+
+impl RawConfig {
+    /// Reads every section; what has the wrong type or an unknown name goes to `problems`.
+    pub(super) fn read(root: &Spanned<DeTable<'_>>, problems: &mut Problems) -> Self {
+        let top = Section::new("", Some(root.get_ref()), problems);
+        let scopes = in_order(top.table("scope", problems))
+            .into_iter()
+            .filter_map(|(name, value)| {
+                let table = value.get_ref().as_table();
+                if table.is_none() {
+                    let help = Some("write [scope.NAME] and the keys below it".to_owned());
+                    mistyped(&format!("scope.{}", name.get_ref()), "a table", value, help, problems);
+                }
+                Some(RawScope::read(Spanned::new(name.span(), name.get_ref().to_string()), table?, problems))
+            })
+            .collect();
+        let mut section = |name| {
+            let table = top.table(name, problems);
+            Section::new(name, table, problems)
+        };
+        let [intercept, proxy, identity] = ["intercept", "proxy", "identity"].map(&mut section);
+        let [audit, telemetry] = ["audit", "telemetry"].map(&mut section);
+        Self {
+            scopes,
+            intercept: RawIntercept::read(&intercept, problems),
+            proxy: RawProxy::read(&proxy, problems),
+            identity: RawIdentity {
+                trust_domain: identity.text("trust_domain", problems),
+                host: identity.text("host", problems),
+            },
+            audit: RawAudit { on_failure: audit.text("on_failure", problems) },
+            telemetry: RawTelemetry { log: telemetry.text("log", problems), level: telemetry.text("level", problems) },
+        }
+    }
+}
+
+impl RawScope {
+    fn read(name: Spanned<String>, table: &DeTable<'_>, problems: &mut Problems) -> Self {
+        let section = Section::new("scope.NAME", Some(table), problems);
+        Self {
+            name,
+            slice: section.texts("slice", false, problems),
+            unit: section.texts("unit", false, problems),
+            cgroup: section.texts("cgroup", false, problems),
+            user: section.texts("user", true, problems),
+            exe: section.texts("exe", false, problems),
+            selects: ["slice", "unit", "cgroup", "user", "exe"].into_iter().any(|key| section.has(key)),
+            mode: section.text("mode", problems),
+            fail: section.text("fail", problems),
+            udp: section.text("udp", problems),
+            inbound: section.text("inbound", problems),
+        }
+    }
+}
+
+impl RawIntercept {
+    fn read(section: &Section<'_>, problems: &mut Problems) -> Self {
+        Self {
+            listen_port: section.integer("listen_port", problems),
+            max_flows: section.integer("max_flows", problems),
+            bpffs: section.text("bpffs", problems),
+            resolvers: section.list("resolvers", false, problems),
+        }
+    }
+}
+
+impl RawProxy {
+    fn read(section: &Section<'_>, problems: &mut Problems) -> Self {
+        Self {
+            connect_timeout: section.span("connect_timeout", problems),
+            idle_timeout: section.span("idle_timeout", problems),
+            keepalive: section.span("keepalive", problems),
+            drain_timeout: section.span("drain_timeout", problems),
+            max_connections: section.integer("max_connections", problems),
+        }
+    }
+}
