@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::glob::Glob;
 use super::host::{Host, resolv_conf};
@@ -99,8 +99,8 @@ impl Scope {
 }
 
 /// A scope's name: `[a-z0-9-]{1,64}`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct ScopeName(String);
 
 impl ScopeName {
@@ -116,6 +116,20 @@ impl ScopeName {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<ScopeName> for String {
+    fn from(name: ScopeName) -> Self {
+        name.0
+    }
+}
+
+impl TryFrom<String> for ScopeName {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Self::new(&name).ok_or("a scope's name is 1 to 64 of a-z, 0-9 and `-`")
     }
 }
 
@@ -135,7 +149,7 @@ pub struct Selectors {
 }
 
 /// What is done with what a policy or the kernel half refuses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// It is refused.
@@ -146,7 +160,7 @@ pub enum Mode {
 }
 
 /// What managed processes can do while the daemon is not running.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fail {
     /// Connect nowhere.
@@ -157,7 +171,7 @@ pub enum Fail {
 }
 
 /// Which UDP may leave.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Udp {
     /// Questions to the configured resolvers.
@@ -168,7 +182,7 @@ pub enum Udp {
 }
 
 /// Whether connections the scope accepted from outside the host may be answered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Inbound {
     /// No: nothing leaves but through the proxy.
