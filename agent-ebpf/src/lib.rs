@@ -29,6 +29,9 @@ pub const MAX_SCOPES: u32 = 256;
 /// Scope number of the start-up canary; never a configured scope.
 pub const CANARY_SCOPE: u32 = MAX_SCOPES - 1;
 
+/// The UDP port at which the canary's datagrams pass every hook but the egress backstop.
+pub const CANARY_EGRESS_PORT: u16 = 0x4a21;
+
 /// The number used where no scope applies.
 pub const NO_SCOPE: u32 = u32::MAX;
 
@@ -168,6 +171,31 @@ pub struct Endpoint {
     pub pad: [u16; 3],
 }
 
+/// Kernel-side state of one socket; user space never reads it, but pinned maps carry it across daemons.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SocketState {
+    /// What the last `connect` asked for; meaningful with [`SOCKET_DIVERTED`].
+    pub flow: Flow,
+    /// Cgroup of the task that made the socket.
+    pub cgroup: u64,
+    /// Where that task stood when it made the socket.
+    pub made_by: Placement,
+    /// Bits of `SOCKET_*`.
+    pub flags: u32,
+    /// Always zero.
+    pub pad: u32,
+}
+
+/// The connection was rewritten to the listener; the real peer is in [`SocketState::flow`].
+pub const SOCKET_DIVERTED: u32 = 1;
+/// The connection was accepted, not opened.
+pub const SOCKET_INBOUND: u32 = 2;
+/// The SYN waits for its namespace to get a listener.
+pub const SOCKET_HELD: u32 = 4;
+/// The socket was opened outside every scope and is being used from inside one: nothing more of it leaves.
+pub const SOCKET_FOREIGN: u32 = 8;
+
 /// What one scope permits beyond TCP through the proxy.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -253,20 +281,18 @@ pub enum EventKind {
     Refused = 0,
     /// A packet of a managed socket was dropped on its way out of the host.
     Dropped = 1,
-    /// A cgroup nobody has classified opened a socket.
-    UnknownCgroup = 2,
-    /// An executable nobody has classified opened a connection.
-    UnknownExe = 3,
+    /// A cgroup or process image nobody has classified opened a socket.
+    Unknown = 2,
     /// A managed process connects in a namespace that has no listener yet.
-    UnknownNetns = 4,
+    UnknownNetns = 3,
     /// A managed task sent on a socket that was opened outside every scope.
-    ForeignSocket = 5,
+    ForeignSocket = 4,
     /// A managed task moved a process out of its scope; the process stays managed.
-    Escaped = 6,
+    Escaped = 5,
     /// A connection passed undiverted because its scope fails open and nothing listened.
-    FailedOpen = 7,
+    FailedOpen = 6,
     /// A connection passed undiverted because its scope is open by `bypass`.
-    Bypassed = 8,
+    Bypassed = 7,
 }
 
 /// One report from the kernel half, through the ring buffer.
@@ -345,10 +371,12 @@ pub enum Counter {
     OptionRefused = 15,
     /// SYNs held back until their namespace has a listener.
     SynHeld = 16,
+    /// Processes killed because the membership table was full.
+    MembersFull = 17,
 }
 
 /// Number of [`Counter`] variants.
-pub const COUNTERS: u32 = 17;
+pub const COUNTERS: u32 = 18;
 
 /// Byte offsets in the running kernel's structures, from its BTF; written into the program's read-only data at load.
 ///
@@ -378,4 +406,10 @@ pub struct Offsets {
     pub i_sb: u32,
     /// `super_block.s_dev`
     pub s_dev: u32,
+    /// `task_struct.tgid`
+    pub tgid: u32,
+    /// `task_struct.signal`
+    pub signal: u32,
+    /// `signal_struct.live`
+    pub live: u32,
 }

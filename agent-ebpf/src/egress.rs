@@ -1,0 +1,274 @@
+//! The backstop: nothing of a managed socket leaves the host past the proxy, at the IP layer or at a device.
+
+use crate::{
+    datagram,
+    maps::{CLEARED, MEMBERS, NAMESPACES, count, scope, settings, socket_state},
+    report, scope as place, task,
+};
+use aya_ebpf::{
+    bindings::{__sk_buff, bpf_sock},
+    helpers::generated::{
+        bpf_get_socket_cookie, bpf_get_socket_uid, bpf_sk_fullsock, bpf_skb_cgroup_id, bpf_skb_load_bytes,
+        bpf_tcp_sock,
+    },
+    macros::{cgroup_skb, classifier},
+    programs::{SkBuffContext, TcContext},
+};
+use core::ffi::c_void;
+use sallyport_ebpf::{
+    Addr, CANARY_SCOPE, Counter, Endpoint, EventKind, Hook, MATCH_USER, Placement, SCOPE_INBOUND, SCOPE_UDP,
+    SOCKET_FOREIGN, SOCKET_HELD, SOCKET_INBOUND, Settings, SocketState, TCP, UDP, V4_MAPPED,
+};
+
+const PASS: i32 = 1;
+const DROP: i32 = 0;
+/// The loopback device has this index in every network namespace.
+const LOOPBACK: u32 = 1;
+const AF_INET: u32 = 2;
+const AF_INET6: u32 = 10;
+const AF_PACKET: u32 = 17;
+const TCP_LISTEN: u32 = 10;
+const TC_PASS: i32 = -1;
+const TC_DROP: i32 = 2;
+const ETH_P_IPV6: u32 = 0x86dd;
+
+#[cgroup_skb]
+pub fn on_egress(ctx: SkBuffContext) -> i32 {
+    let skb = ctx.skb.skb;
+    // SAFETY: context fields of a running program.
+    let (sk, device) = unsafe { ((*skb).__bindgen_anon_2.sk, (*skb).ifindex) };
+    if sk.is_null() {
+        return PASS;
+    }
+    let state = socket_state(sk.cast());
+    if device == LOOPBACK {
+        return state.map_or(PASS, |state| on_loopback(skb, state));
+    }
+    let Some(settings) = settings() else { return DROP };
+    let here = standing(skb, state.as_deref(), settings);
+    if place::is_free(here) {
+        return foreign(skb, sk);
+    }
+    let pass = may_leave(skb, sk, here, state.as_deref());
+    if pass { PASS } else { dropped(skb, here, Hook::Egress, Counter::EgressDropped) }
+}
+
+/// On loopback only two packets stop: the canary's probe, and a SYN whose namespace has no listener yet. TCP sends
+/// that SYN again, and by then the daemon has opened one.
+#[inline(always)]
+fn on_loopback(skb: *mut __sk_buff, state: &mut SocketState) -> i32 {
+    if state.made_by.scope == CANARY_SCOPE {
+        let endpoint = destination(skb);
+        if endpoint.port == sallyport_ebpf::CANARY_EGRESS_PORT {
+            return dropped(skb, state.made_by, Hook::Egress, Counter::EgressDropped);
+        }
+    }
+    if state.flags & SOCKET_HELD != 0 {
+        // SAFETY: reads a map.
+        if unsafe { NAMESPACES.get(&state.flow.netns) }.is_none() {
+            count(Counter::SynHeld);
+            return DROP;
+        }
+        state.flags &= !SOCKET_HELD;
+    }
+    PASS
+}
+
+/// Where the socket of this packet stands: by who made it, by its own cgroup, by its owner.
+#[inline(always)]
+fn standing(skb: *mut __sk_buff, state: Option<&SocketState>, settings: &Settings) -> Placement {
+    let mut here = place::of_packet(skb, settings);
+    if let Some(state) = state {
+        here = place::strongest(here, state.made_by);
+    }
+    if place::is_free(here) && settings.matching & MATCH_USER != 0 && here.verdict == 0 {
+        // SAFETY: context of a running program.
+        here = place::by_user(unsafe { bpf_get_socket_uid(skb) });
+    }
+    here
+}
+
+#[inline(always)]
+fn may_leave(skb: *mut __sk_buff, sk: *mut bpf_sock, here: Placement, state: Option<&SocketState>) -> bool {
+    let Some(scope) = scope(here.scope) else { return false };
+    if scope.bypass_until_ns > report::now() {
+        return true;
+    }
+    // SAFETY: `sk` was checked for null; only full sockets have these fields.
+    let (protocol, listening) = unsafe {
+        let full = bpf_sk_fullsock(sk);
+        if full.is_null() {
+            return false;
+        }
+        ((*full).protocol, (*full).state == TCP_LISTEN)
+    };
+    if protocol == u32::from(UDP) {
+        return scope.flags & SCOPE_UDP != 0 || datagram::is_resolver(&destination(skb));
+    }
+    let accepted = listening || state.is_some_and(|state| state.flags & SOCKET_INBOUND != 0);
+    protocol == u32::from(TCP) && accepted && scope.flags & SCOPE_INBOUND != 0
+}
+
+/// Counts and reports what would be, or is, dropped.
+#[inline(always)]
+fn dropped(skb: *mut __sk_buff, here: Placement, hook: Hook, counter: Counter) -> i32 {
+    count(counter);
+    if report::is_news(cookie(skb)) {
+        report::send(EventKind::Dropped, hook, here.scope, |event| describe(event, skb));
+    }
+    if place::observes(scope(here.scope)) { PASS } else { DROP }
+}
+
+/// A socket outside every scope, used from inside one: it was opened elsewhere and handed in, or is older than the
+/// scope. UDP is sent by the running task, always. TCP may be sent by an interrupt on top of a bystander, but not its
+/// first segment after a silence: nothing in flight means that no acknowledgement can have released it. So exactly
+/// that segment is held back until the daemon has looked whether the task holds the socket.
+#[inline(always)]
+fn foreign(skb: *mut __sk_buff, sk: *mut bpf_sock) -> i32 {
+    let tgid = task::tgid_by_type();
+    // SAFETY: reads a map.
+    let Some(member) = (unsafe { MEMBERS.get(&tgid) }) else { return PASS };
+    let here = place::managed(*member);
+    // SAFETY: `sk` was checked for null.
+    let full = unsafe { bpf_sk_fullsock(sk) };
+    if full.is_null() {
+        return PASS;
+    }
+    // SAFETY: checked for null just now.
+    let protocol = unsafe { (*full).protocol };
+    if protocol != u32::from(TCP) {
+        return if may_leave(skb, sk, here, None) {
+            PASS
+        } else {
+            dropped(skb, here, Hook::Egress, Counter::EgressDropped)
+        };
+    }
+    // SAFETY: a full TCP socket; null is checked.
+    let in_flight = unsafe {
+        let tcp = bpf_tcp_sock(full);
+        if tcp.is_null() { 1 } else { (*tcp).packets_out }
+    };
+    let cookie = cookie(skb);
+    // SAFETY: reads a map.
+    let cleared = unsafe { CLEARED.get(&cookie) }.is_some_and(|for_whom| *for_whom == tgid);
+    let Some(limits) = scope(here.scope) else { return DROP };
+    if in_flight != 0 || cleared || limits.bypass_until_ns > report::now() {
+        return PASS;
+    }
+    count(Counter::EgressDropped);
+    if report::is_news(cookie) {
+        report::send(EventKind::ForeignSocket, Hook::Egress, here.scope, |event| describe(event, skb));
+    }
+    if place::observes(Some(limits)) { PASS } else { DROP }
+}
+
+/// Packet sockets write past the IP layer; they are judged where their frames reach a device.
+#[classifier]
+pub fn on_device(ctx: TcContext) -> i32 {
+    let skb = ctx.skb.skb;
+    // SAFETY: context field of a running program; null is checked.
+    let sk = unsafe { (*skb).__bindgen_anon_2.sk };
+    if sk.is_null() {
+        return TC_PASS;
+    }
+    // SAFETY: checked for null just now.
+    let family = unsafe { (*sk).family };
+    if family == AF_INET || family == AF_INET6 {
+        return TC_PASS;
+    }
+    let Some(settings) = settings() else { return TC_DROP };
+    let mut here = place::of_packet(skb, settings);
+    // SAFETY: reads a map. Packet sockets send in the caller's own context.
+    if place::is_free(here)
+        && family == AF_PACKET
+        && let Some(member) = unsafe { MEMBERS.get(&task::tgid_by_type()) }
+    {
+        here = place::managed(*member);
+    }
+    if place::is_free(here) || scope(here.scope).is_some_and(|scope| scope.bypass_until_ns > report::now()) {
+        return TC_PASS;
+    }
+    let verdict = dropped(skb, here, Hook::Device, Counter::DeviceDropped);
+    if verdict == PASS { TC_PASS } else { TC_DROP }
+}
+
+#[inline(always)]
+fn cookie(skb: *mut __sk_buff) -> u64 {
+    // SAFETY: context of a running program.
+    unsafe { bpf_get_socket_cookie(skb.cast()) }
+}
+
+/// Where the packet goes, for protocols with ports in the first four bytes after the IP header. An IPv6 packet with
+/// extension headers reads as port zero, which no table contains.
+#[inline(always)]
+fn destination(skb: *mut __sk_buff) -> Endpoint {
+    endpoints(skb).1
+}
+
+#[inline(always)]
+fn endpoints(skb: *mut __sk_buff) -> (Endpoint, Endpoint) {
+    let mut from = Endpoint::default();
+    let mut to = Endpoint::default();
+    // SAFETY: context field of a running program.
+    let v6 = u32::from(u16::from_be(unsafe { (*skb).protocol } as u16)) == ETH_P_IPV6;
+    let mut ports = [0u8; 4];
+    if v6 {
+        let mut next = [0u8; 1];
+        if load(skb, 8, &mut from.addr) && load(skb, 24, &mut to.addr) && load(skb, 6, &mut next) && next[0] != 0 {
+            load(skb, 40, &mut ports);
+        }
+    } else {
+        let mut first = [0u8; 1];
+        let mut ips = [0u8; 8];
+        if load(skb, 0, &mut first) && load(skb, 12, &mut ips) {
+            let header = u32::from(first[0] & 0x0f) * 4;
+            load(skb, header, &mut ports);
+            from.addr = mapped([ips[0], ips[1], ips[2], ips[3]]);
+            to.addr = mapped([ips[4], ips[5], ips[6], ips[7]]);
+        }
+    }
+    from.port = u16::from_be_bytes([ports[0], ports[1]]);
+    to.port = u16::from_be_bytes([ports[2], ports[3]]);
+    (from, to)
+}
+
+#[inline(always)]
+fn mapped(ip: [u8; 4]) -> Addr {
+    let mut addr = [0; 16];
+    let (prefix, rest) = addr.split_at_mut(12);
+    prefix.copy_from_slice(&V4_MAPPED);
+    rest.copy_from_slice(&ip);
+    addr
+}
+
+#[inline(always)]
+fn load<const N: usize>(skb: *mut __sk_buff, offset: u32, into: &mut [u8; N]) -> bool {
+    // SAFETY: the helper writes exactly `N` bytes or fails.
+    unsafe { bpf_skb_load_bytes(skb.cast::<c_void>().cast_const(), offset, into.as_mut_ptr().cast(), N as u32) == 0 }
+}
+
+#[inline(always)]
+fn describe(event: &mut sallyport_ebpf::Event, skb: *mut __sk_buff) {
+    task::capture_typed(&mut event.task);
+    let (from, to) = endpoints(skb);
+    event.local = from.addr;
+    event.local_port = from.port;
+    event.dest = to.addr;
+    event.dest_port = to.port;
+    event.cookie = cookie(skb);
+    // SAFETY: context fields of a running program; null is checked.
+    unsafe {
+        event.socket_cgroup = bpf_skb_cgroup_id(skb);
+        let sk = (*skb).__bindgen_anon_2.sk;
+        if !sk.is_null() {
+            event.family = (*sk).family;
+            let full = bpf_sk_fullsock(sk);
+            if !full.is_null() {
+                event.protocol = (*full).protocol;
+                event.sock_type = (*full).type_;
+            }
+        }
+    }
+}
+
+const _: () = assert!(SOCKET_FOREIGN != SOCKET_INBOUND);

@@ -1,0 +1,103 @@
+//! Membership: a process that entered a scope stays in it, and so does what it starts, until it exits or somebody
+//! outside every scope moves it. Without this a managed root process could write itself into a free cgroup.
+
+use crate::{
+    maps::{CGROUPS, MEMBERS, count, settings},
+    report, scope as place, task,
+};
+use aya_ebpf::{
+    EbpfContext,
+    macros::tracepoint,
+    programs::TracePointContext,
+};
+use sallyport_ebpf::{Counter, EventKind, Hook};
+
+/// Field offsets of `cgroup/cgroup_attach_task` and `sched/sched_process_*`, from the kernel's event formats; the
+/// daemon checks them before it attaches.
+const ATTACH_CGROUP_ID: usize = 16;
+const ATTACH_PID: usize = 24;
+const FORK_CHILD: usize = 20;
+/// `SIGKILL`
+const SIGKILL: u32 = 9;
+
+/// A new image in a managed place becomes a member.
+#[tracepoint(category = "sched", name = "sched_process_exec")]
+pub fn on_exec(_ctx: TracePointContext) -> u32 {
+    let Some(settings) = settings() else { return 0 };
+    let here = place::of_current(settings);
+    if place::is_managed(here) {
+        join(task::tgid(), here.scope);
+    }
+    0
+}
+
+/// What a member starts is a member.
+#[tracepoint(category = "sched", name = "sched_process_fork")]
+pub fn on_fork(ctx: TracePointContext) -> u32 {
+    // SAFETY: reads a map.
+    if let Some(scope) = unsafe { MEMBERS.get(&task::tgid()) }
+        && let Some(child) = read::<u32>(&ctx, FORK_CHILD)
+    {
+        join(child, *scope);
+    }
+    0
+}
+
+/// Membership ends with the process, not with its first thread.
+#[tracepoint(category = "sched", name = "sched_process_exit")]
+pub fn on_exit(_ctx: TracePointContext) -> u32 {
+    let ids = aya_ebpf::helpers::bpf_get_current_pid_tgid();
+    let (tgid, tid) = ((ids >> 32) as u32, ids as u32);
+    if task::group_dead() {
+        // Missing is the usual case: most processes are in no scope.
+        let _ = MEMBERS.remove(&tgid);
+    }
+    if tid != tgid {
+        // A thread entered the table by its own number when it was cloned.
+        let _ = MEMBERS.remove(&tid);
+    }
+    0
+}
+
+/// A member that is moved by a member stays one; an outsider's hand sets it free.
+#[tracepoint(category = "cgroup", name = "cgroup_attach_task")]
+pub fn on_migrate(ctx: TracePointContext) -> u32 {
+    let (Some(target), Some(pid)) = (read::<u64>(&ctx, ATTACH_CGROUP_ID), read::<u32>(&ctx, ATTACH_PID)) else {
+        return 0;
+    };
+    // SAFETY: reads a map; the daemon replaces values whole.
+    if let Some(place) = unsafe { CGROUPS.get(&target) }
+        && place::is_managed(*place)
+    {
+        join(pid, place.scope);
+        return 0;
+    }
+    // SAFETY: as above.
+    let Some(scope) = (unsafe { MEMBERS.get(&pid) }) else { return 0 };
+    // SAFETY: as above.
+    if unsafe { MEMBERS.get(&task::tgid()) }.is_none() {
+        let _ = MEMBERS.remove(&pid);
+        return 0;
+    }
+    count(Counter::Escapes);
+    report::send(EventKind::Escaped, Hook::Migrate, *scope, |event| task::capture(&mut event.task));
+    0
+}
+
+/// A process that cannot be followed must not run on unfollowed.
+#[inline(always)]
+fn join(tgid: u32, scope: u32) {
+    if MEMBERS.insert(&tgid, &scope, 0).is_err() {
+        count(Counter::MembersFull);
+        if tgid == task::tgid() {
+            // SAFETY: takes a signal number; the current task is the one that just entered the scope.
+            unsafe { aya_ebpf::helpers::generated::bpf_send_signal(SIGKILL) };
+        }
+    }
+}
+
+#[inline(always)]
+fn read<T: Copy>(ctx: &TracePointContext, offset: usize) -> Option<T> {
+    // SAFETY: the offset lies inside the event's record; the daemon compared the formats before attaching.
+    Some(unsafe { core::ptr::read_volatile(ctx.as_ptr().cast::<u8>().add(offset).cast::<T>()) })
+}

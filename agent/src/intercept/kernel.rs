@@ -1,0 +1,333 @@
+//! The kernel half at work: load it, attach it at the cgroup root, pin it, or adopt what a predecessor left.
+
+use super::{InterceptError, Step, btf};
+use crate::sys::{self, Attach, Raw};
+use aya::{
+    Btf, Ebpf, EbpfLoader,
+    programs::{
+        CgroupSkb, CgroupSock, CgroupSockAddr, CgroupSockopt, Lsm, Program, SchedClassifier, SockOps, TracePoint,
+        links::FdLink,
+    },
+};
+use sallyport_ebpf::{ABI_VERSION, Offsets};
+use std::{
+    fs::{self, File},
+    io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd},
+    path::{Path, PathBuf},
+};
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sallyport-ebpf"));
+
+/// Programs attached at the cgroup root, in the order of attaching: what refuses comes before what diverts, so a
+/// half-attached set is closed rather than open.
+pub(super) const AT_CGROUP: [(&str, Attach); 12] = [
+    ("on_socket_event", Attach::SockOps),
+    ("on_getpeername4", Attach::Getpeername4),
+    ("on_getpeername6", Attach::Getpeername6),
+    ("on_bind4", Attach::Bind4),
+    ("on_bind6", Attach::Bind6),
+    ("on_setsockopt", Attach::Setsockopt),
+    ("on_sock_create", Attach::SockCreate),
+    ("on_egress", Attach::InetEgress),
+    ("on_sendmsg4", Attach::Sendmsg4),
+    ("on_sendmsg6", Attach::Sendmsg6),
+    ("on_connect4", Attach::Connect4),
+    ("on_connect6", Attach::Connect6),
+];
+
+/// Programs on tracepoints, each with the parts of the event's format it was compiled for.
+const AT_TRACEPOINT: [(&str, &str, &str, &[&str]); 4] = [
+    ("on_exec", "sched", "sched_process_exec", &[]),
+    ("on_exit", "sched", "sched_process_exit", &[]),
+    ("on_fork", "sched", "sched_process_fork", &["child_pid;\toffset:20;\tsize:4;"]),
+    ("on_migrate", "cgroup", "cgroup_attach_task", &["dst_id;\toffset:16;\tsize:8;", "int pid;\toffset:24;\tsize:4;"]),
+];
+
+/// The program on devices, and the one where LSM programs can fire.
+const ON_DEVICE: &str = "on_device";
+const ON_LSM: (&str, &str) = ("lsm_socket_create", "socket_create");
+
+/// Maps that outlive the daemon. All but the read-only data.
+pub(super) const PINNED_MAPS: [&str; 14] = [
+    "SETTINGS", "SCOPES", "COUNTERS", "FLOWS", "CGROUPS", "USERS", "EXES", "MEMBERS", "RESOLVERS", "NAMESPACES",
+    "REPORTED", "CLEARED", "EVENTS", "SOCKETS",
+];
+
+/// Where one instance keeps its pins: `BPFFS/sallyport/INSTANCE/`.
+#[derive(Clone, Debug)]
+pub struct PinDir(PathBuf);
+
+impl PinDir {
+    /// The directory of an instance (`daemon`, or one of a command run on its own).
+    pub fn new(bpffs: &Path, instance: &str) -> Self {
+        Self(bpffs.join("sallyport").join(instance))
+    }
+
+    /// The directory itself.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Where links are pinned.
+    pub fn links(&self) -> PathBuf {
+        self.0.join("links")
+    }
+
+    /// Names of what is attached, from the pinned links.
+    pub fn attached(&self) -> Vec<String> {
+        let mut names: Vec<String> = entries(&self.links()).iter().filter_map(|path| name_of(path)).collect();
+        names.sort();
+        names
+    }
+
+    /// The pinned maps of whichever version, if any.
+    pub fn maps(&self) -> Option<PathBuf> {
+        entries(&self.0).into_iter().find(|path| name_of(path).is_some_and(|name| name.starts_with("maps-")))
+    }
+
+    /// Removes every pin: the programs detach, and whatever they enforced ends.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn remove(&self) -> io::Result<()> {
+        // Diverting ends last to first: the backstop goes only after what it backs.
+        match fs::remove_dir_all(&self.0) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What the kernel half is loaded with.
+pub struct Setup<'a> {
+    /// Mount point of the v2 hierarchy.
+    pub cgroup_root: &'a Path,
+    /// Where to pin, or adopt from.
+    pub pins: PinDir,
+    /// Capacity of the flow table.
+    pub max_flows: u32,
+}
+
+/// The loaded kernel half.
+pub struct Kernel {
+    programs: Ebpf,
+    cgroup: File,
+    pins: PinDir,
+    maps: PathBuf,
+    /// True when pinned maps of a predecessor were taken over.
+    pub adopted: bool,
+    /// Why a hook that can be missing is missing, for the log and `status`.
+    pub missing: Vec<(&'static str, String)>,
+}
+
+impl Kernel {
+    /// Loads every program against pinned maps, made now or adopted. Nothing changes on the host yet.
+    ///
+    /// # Errors
+    /// When the kernel refuses; the step says what to look at.
+    pub fn load(setup: &Setup<'_>) -> Result<Self, InterceptError> {
+        let cgroup = File::open(setup.cgroup_root).map_err(Step::OpenCgroup.failed())?;
+        let maps = setup.pins.path().join(format!("maps-v{ABI_VERSION}-{}", setup.max_flows));
+        let adopted = maps.join("SETTINGS").exists();
+        fs::create_dir_all(&maps).map_err(Step::Pin.failed())?;
+        fs::create_dir_all(setup.pins.links()).map_err(Step::Pin.failed())?;
+        let offsets = fs::read("/sys/kernel/btf/vmlinux").ok().and_then(|btf| btf::offsets(&btf));
+        let offsets = Raw(offsets.unwrap_or_default());
+        let btf = Btf::from_sys_fs().ok();
+        let mut loader = EbpfLoader::new();
+        loader.btf(btf.as_ref()).map_max_entries("FLOWS", setup.max_flows);
+        loader.override_global("OFFSETS", &offsets, true);
+        for name in PINNED_MAPS {
+            loader.map_pin_path(name, maps.join(name));
+        }
+        let programs = loader.load(OBJECT).map_err(|e| Step::Load.because(e))?;
+        let mut kernel =
+            Self { programs, cgroup, pins: setup.pins.clone(), maps, adopted, missing: Vec::new() };
+        if offsets.0 == Offsets::default() {
+            kernel.missing.push(("types", "no usable BTF: start times, login uids and executables are read late".into()));
+        }
+        kernel.load_programs(btf.as_ref())?;
+        Ok(kernel)
+    }
+
+    fn load_programs(&mut self, btf: Option<&Btf>) -> Result<(), InterceptError> {
+        let names: Vec<String> = self.programs.programs().map(|(name, _)| name.to_owned()).collect();
+        for name in names {
+            let Some(program) = self.programs.program_mut(&name) else { continue };
+            let loaded = load_one(program, btf);
+            let Err(error) = loaded else { continue };
+            // These two are extra where the kernel has them; everything else is the promise itself.
+            match name.as_str() {
+                ON_DEVICE => self.missing.push((ON_DEVICE, reason(&error))),
+                name if name == ON_LSM.0 => self.missing.push((ON_LSM.0, reason(&error))),
+                _ => return Err(Step::Verify(name).because(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Attaches or replaces every program. A link that a predecessor pinned gets the new program in one step.
+    ///
+    /// # Errors
+    /// When the kernel refuses a hook the promise rests on.
+    pub fn attach(&mut self) -> Result<(), InterceptError> {
+        let links = self.pins.links();
+        let cgroup = self.cgroup.as_raw_fd() as u32;
+        for (name, kind) in AT_CGROUP {
+            let program = self.program_fd(name)?;
+            replace_or_create(program, cgroup, kind, &links.join(name))
+                .map_err(Step::Attach(name.into()).failed())?;
+        }
+        for (name, category, event, format) in AT_TRACEPOINT {
+            check_format(category, event, format)?;
+            let program: &mut TracePoint = self.program(name)?;
+            let attached = program.attach(category, event).and_then(|id| program.take_link(id));
+            let link = attached.map_err(|e| Step::Attach(name.into()).because(e))?;
+            let link = FdLink::try_from(link).map_err(|e| Step::Attach(name.into()).because(e))?;
+            replace_pin(link, &links.join(name))?;
+        }
+        if !self.missing.iter().any(|(name, _)| *name == ON_LSM.0) {
+            self.attach_lsm(&links)?;
+        }
+        self.remove_other_versions();
+        Ok(())
+    }
+
+    fn attach_lsm(&mut self, links: &Path) -> Result<(), InterceptError> {
+        let program: &mut Lsm = self.program(ON_LSM.0)?;
+        let attached = program.attach().and_then(|id| program.take_link(id));
+        let link = attached.map_err(|e| Step::Attach(ON_LSM.0.into()).because(e))?;
+        replace_pin(link.into(), &links.join(ON_LSM.0))
+    }
+
+    /// Judges packet sockets at a device of the daemon's own namespace or, called from a thread that entered it,
+    /// of another one. A device that has the program already is left as it is.
+    ///
+    /// # Errors
+    /// When the kernel refuses the link.
+    pub fn guard_device(&self, netns: u64, index: u32) -> io::Result<()> {
+        let Some(Program::SchedClassifier(program)) = self.programs.program(ON_DEVICE) else { return Ok(()) };
+        let Ok(program) = program.fd() else { return Ok(()) };
+        let path = self.pins.links().join(format!("{ON_DEVICE}-{netns}-{index}"));
+        replace_or_create(program.as_fd(), index, Attach::TcxEgress, &path)
+    }
+
+    /// The pin directory.
+    pub fn pins(&self) -> &PinDir {
+        &self.pins
+    }
+
+    /// Takes a map out of the loaded object.
+    ///
+    /// # Errors
+    /// When the object has no such map: the two halves were built apart.
+    pub(super) fn take_map(&mut self, name: &str) -> Result<aya::maps::Map, InterceptError> {
+        self.programs.take_map(name).ok_or_else(|| InterceptError::NoMap(name.to_owned()))
+    }
+
+    fn program<'a, P>(&'a mut self, name: &str) -> Result<&'a mut P, InterceptError>
+    where
+        &'a mut P: TryFrom<&'a mut Program>,
+    {
+        let program = self.programs.program_mut(name).and_then(|program| program.try_into().ok());
+        program.ok_or_else(|| InterceptError::NoProgram(name.to_owned()))
+    }
+
+    fn program_fd(&self, name: &str) -> Result<BorrowedFd<'_>, InterceptError> {
+        let fd = self.programs.program(name).and_then(|program| program.fd().ok());
+        Ok(fd.ok_or_else(|| InterceptError::NoProgram(name.to_owned()))?.as_fd())
+    }
+
+    /// Maps of another ABI version or capacity are of no use once every link runs the new programs.
+    fn remove_other_versions(&self) {
+        for path in entries(self.pins.path()) {
+            let is_maps = name_of(&path).is_some_and(|name| name.starts_with("maps-"));
+            if is_maps && path != self.maps && fs::remove_dir_all(&path).is_ok() {
+                tracing::warn!(path = %path.display(), "replaced the maps of another version");
+            }
+        }
+    }
+}
+
+fn load_one(program: &mut Program, btf: Option<&Btf>) -> Result<(), aya::programs::ProgramError> {
+    match program {
+        Program::CgroupSkb(p) => CgroupSkb::load(p),
+        Program::CgroupSock(p) => CgroupSock::load(p),
+        Program::CgroupSockAddr(p) => CgroupSockAddr::load(p),
+        Program::CgroupSockopt(p) => CgroupSockopt::load(p),
+        Program::SockOps(p) => SockOps::load(p),
+        Program::TracePoint(p) => TracePoint::load(p),
+        Program::SchedClassifier(p) => SchedClassifier::load(p),
+        Program::Lsm(p) => match btf {
+            Some(btf) if lsm_can_fire() => Lsm::load(p, ON_LSM.1, btf),
+            _ => Err(io::Error::other("`bpf` is not in the kernel's active LSM list").into()),
+        },
+        _ => Ok(()),
+    }
+}
+
+/// True when an attached LSM program would be called: `bpf` is in the active list.
+pub fn lsm_can_fire() -> bool {
+    let list = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
+    list.trim().split(',').any(|name| name == "bpf")
+}
+
+fn replace_or_create(program: BorrowedFd<'_>, target: u32, kind: Attach, path: &Path) -> io::Result<()> {
+    match sys::pinned(path) {
+        Ok(link) => match sys::link_update(link.as_fd(), program) {
+            // The device or cgroup under the old link is gone: the pin is a name for nothing.
+            Err(e) if e.raw_os_error() == Some(libc::ENOLINK) => fs::remove_file(path)?,
+            done => return done,
+        },
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        Err(e) => return Err(e),
+    }
+    sys::pin(sys::link_create(program, target, kind)?.as_fd(), path)
+}
+
+/// For links whose program cannot be replaced: the new one runs before the old one goes.
+fn replace_pin(link: FdLink, path: &Path) -> Result<(), InterceptError> {
+    let old = path.with_extension("old");
+    let moved = fs::rename(path, &old).is_ok();
+    link.pin(path).map_err(|e| Step::Pin.because(e))?;
+    if moved {
+        fs::remove_file(&old).map_err(Step::Pin.failed())?;
+    }
+    Ok(())
+}
+
+fn check_format(category: &str, event: &str, parts: &[&str]) -> Result<(), InterceptError> {
+    let root = tracefs()?;
+    let path = root.join("events").join(category).join(event).join("format");
+    let format = fs::read_to_string(&path).map_err(Step::Tracefs.failed())?;
+    match parts.iter().find(|part| !format.contains(**part)) {
+        Some(part) => Err(InterceptError::EventFormat { event: event.to_owned(), missing: (*part).to_owned() }),
+        None => Ok(()),
+    }
+}
+
+/// Where tracefs is; it is mounted now if nobody has.
+fn tracefs() -> Result<PathBuf, InterceptError> {
+    const PLACES: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
+    let find = || PLACES.iter().map(PathBuf::from).find(|path| path.join("events/sched").exists());
+    if let Some(path) = find() {
+        return Ok(path);
+    }
+    let flags = rustix::mount::MountFlags::NOSUID | rustix::mount::MountFlags::NODEV;
+    rustix::mount::mount("tracefs", PLACES[0], "tracefs", flags, None)
+        .map_err(|e| Step::Tracefs.because(io::Error::from(e)))?;
+    find().ok_or_else(|| Step::Tracefs.because(io::Error::from(io::ErrorKind::NotFound)))
+}
+
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    fs::read_dir(dir).map(|dir| dir.flatten().map(|entry| entry.path()).collect()).unwrap_or_default()
+}
+
+fn name_of(path: &Path) -> Option<String> {
+    Some(path.file_name()?.to_string_lossy().into_owned())
+}
+
+fn reason(error: &(dyn std::error::Error + 'static)) -> String {
+    std::iter::successors(Some(error), |error| error.source()).last().unwrap_or(error).to_string()
+}

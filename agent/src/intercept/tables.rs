@@ -1,0 +1,150 @@
+//! The kernel half's maps, typed.
+
+use super::{InterceptError, Step, kernel::Kernel};
+use crate::sys::{self, Raw};
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
+use sallyport_ebpf::{
+    COUNTERS, Endpoint, ExeKey, Flow, FlowKey, MAX_SCOPES, Placement, Scope, Settings,
+};
+use std::{io, os::fd::AsFd, path::Path};
+
+/// Every map the daemon reads or writes.
+pub struct Tables {
+    settings: Array<MapData, Raw<Settings>>,
+    scopes: Array<MapData, Raw<Scope>>,
+    counters: PerCpuArray<MapData, u64>,
+    flows: MapData,
+    /// Cgroup id → placement.
+    pub cgroups: Table<u64, Raw<Placement>>,
+    /// User id → placement.
+    pub users: Table<u32, Raw<Placement>>,
+    /// Process image → placement.
+    pub exes: Table<Raw<ExeKey>, Raw<Placement>>,
+    /// Process id → scope.
+    pub members: Table<u32, u32>,
+    /// DNS servers.
+    pub resolvers: Table<Raw<Endpoint>, u32>,
+    /// Network namespace cookie → listener port.
+    pub namespaces: Table<u64, u32>,
+    /// Socket cookie → process it was cleared for.
+    pub cleared: Table<u64, u32>,
+}
+
+/// One hash map.
+pub struct Table<K: aya::Pod, V: aya::Pod> {
+    map: HashMap<MapData, K, V>,
+    name: &'static str,
+}
+
+impl Tables {
+    /// Takes the maps out of the loaded kernel half; the ring of events comes beside them, for its own reader.
+    ///
+    /// # Errors
+    /// When the object's maps are not of the expected kind.
+    pub fn open(kernel: &mut Kernel) -> Result<(Self, RingBuf<MapData>), InterceptError> {
+        let Map::HashMap(flows) = kernel.take_map("FLOWS")? else {
+            return Err(InterceptError::NoMap("FLOWS".into()));
+        };
+        let events = of("EVENTS", RingBuf::try_from(kernel.take_map("EVENTS")?))?;
+        let tables = Self {
+            settings: of("SETTINGS", Array::try_from(kernel.take_map("SETTINGS")?))?,
+            scopes: of("SCOPES", Array::try_from(kernel.take_map("SCOPES")?))?,
+            counters: of("COUNTERS", PerCpuArray::try_from(kernel.take_map("COUNTERS")?))?,
+            flows,
+            cgroups: Table::open(kernel, "CGROUPS")?,
+            users: Table::open(kernel, "USERS")?,
+            exes: Table::open(kernel, "EXES")?,
+            members: Table::open(kernel, "MEMBERS")?,
+            resolvers: Table::open(kernel, "RESOLVERS")?,
+            namespaces: Table::open(kernel, "NAMESPACES")?,
+            cleared: Table::open(kernel, "CLEARED")?,
+        };
+        Ok((tables, events))
+    }
+
+    /// Writes the settings.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn put_settings(&mut self, settings: Settings) -> Result<(), InterceptError> {
+        of("SETTINGS", self.settings.set(0, Raw(settings), 0))
+    }
+
+    /// Writes what a scope permits.
+    ///
+    /// # Errors
+    /// What the kernel says; an index past [`MAX_SCOPES`] is refused.
+    pub fn put_scope(&mut self, index: u32, scope: Scope) -> Result<(), InterceptError> {
+        of("SCOPES", self.scopes.set(index, Raw(scope), 0))
+    }
+
+    /// What a scope permits now.
+    pub fn scope(&self, index: u32) -> Option<Scope> {
+        if index >= MAX_SCOPES { None } else { self.scopes.get(&index, 0).ok().map(|raw| raw.0) }
+    }
+
+    /// Sums of all counters over all CPUs, indexed by `Counter`.
+    pub fn counters(&self) -> [u64; COUNTERS as usize] {
+        let mut sums = [0; COUNTERS as usize];
+        for (index, sum) in (0..).zip(&mut sums) {
+            *sum = self.counters.get(&index, 0).map(|values| values.iter().sum()).unwrap_or(0);
+        }
+        sums
+    }
+
+    /// Takes a published flow: at most one caller ever gets it.
+    ///
+    /// # Errors
+    /// What the kernel says; a flow that is not there is `Ok(None)`.
+    pub fn take_flow(&self, key: &FlowKey) -> io::Result<Option<Flow>> {
+        sys::map_take(self.flows.fd().as_fd(), key)
+    }
+}
+
+impl<K: aya::Pod, V: aya::Pod> Table<K, V> {
+    fn open(kernel: &mut Kernel, name: &'static str) -> Result<Self, InterceptError> {
+        Ok(Self { map: of(name, HashMap::try_from(kernel.take_map(name)?))?, name })
+    }
+
+    /// The value of a key.
+    pub fn read(&self, key: &K) -> Option<V> {
+        self.map.get(key, 0).ok()
+    }
+
+    /// Sets the value of a key.
+    ///
+    /// # Errors
+    /// When the table is full.
+    pub fn put(&mut self, key: &K, value: V) -> Result<(), InterceptError> {
+        of(self.name, self.map.insert(key, value, 0))
+    }
+
+    /// Removes a key; one that is not there is no error.
+    pub fn remove(&mut self, key: &K) {
+        // The only other failure is a map that is gone, which nothing after this call would survive either.
+        let _ = self.map.remove(key);
+    }
+
+    /// All keys, as of about now.
+    pub fn keys(&self) -> Vec<K> {
+        self.map.keys().flatten().collect()
+    }
+
+    /// All entries, as of about now.
+    pub fn entries(&self) -> Vec<(K, V)> {
+        self.map.iter().flatten().collect()
+    }
+}
+
+/// Opens the scope table of an instance from its pins, for use while no daemon runs.
+///
+/// # Errors
+/// When nothing is pinned there.
+pub fn pinned_scopes(maps: &Path) -> Result<Array<MapData, Raw<Scope>>, InterceptError> {
+    let map = of("SCOPES", MapData::from_pin(maps.join("SCOPES")))?;
+    of("SCOPES", Array::try_from(Map::Array(map)))
+}
+
+fn of<T>(name: &'static str, result: Result<T, MapError>) -> Result<T, InterceptError> {
+    result.map_err(|error| Step::Table(name).because(error))
+}
