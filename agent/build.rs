@@ -3,11 +3,17 @@
 //! All profiles share one target directory, so `core` is compiled once and a later profile costs a second.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::{env, fs};
+
+use toolchain::{Toolchain, cargo_home, program};
 
 #[path = "../xtask/src/toolchain.rs"]
 mod toolchain;
+
+/// Said, alone, when the kernel half cannot be built on this machine.
+const MISSING: &str =
+    "the kernel half needs a Rust compiler with its library source, and bpf-linker: run `cargo xtask setup`";
 
 const TARGET: &str = "bpfel-unknown-none";
 
@@ -18,8 +24,8 @@ fn main() -> ExitCode {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }
     println!("cargo::rerun-if-changed=build.rs");
-    let (Some(toolchain), Some(_)) = (toolchain::Toolchain::find(), toolchain::bpf_linker()) else {
-        println!("cargo::error={}", toolchain::MISSING);
+    let (Some(toolchain), Some(_)) = (Toolchain::find(), program("bpf-linker")) else {
+        println!("cargo::error={MISSING}");
         return ExitCode::SUCCESS;
     };
     match build(root, &toolchain) {
@@ -31,10 +37,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn build(root: &Path, toolchain: &toolchain::Toolchain) -> Result<(), String> {
+fn build(root: &Path, toolchain: &Toolchain) -> Result<(), String> {
     let target_dir = root.join("target/ebpf");
-    let status = toolchain
-        .cargo()
+    let status = cargo(&toolchain.sysroot.join("bin"))
         .current_dir(root)
         .args(["build", "--release", "--package", "sallyport-ebpf", "--bin", "sallyport-ebpf"])
         .args(["--target", TARGET, "-Z", "build-std=core", "--target-dir"])
@@ -53,4 +58,26 @@ fn build(root: &Path, toolchain: &toolchain::Toolchain) -> Result<(), String> {
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("sallyport-ebpf");
     fs::copy(&object, &out).map_err(|error| format!("cannot copy {}: {error}", object.display()))?;
     Ok(())
+}
+
+/// The cargo of that toolchain, freed of what an outer cargo, rustup or clippy left in the environment.
+fn cargo(bin: &Path) -> Command {
+    let mut cargo = Command::new(bin.join("cargo"));
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_inherited)) {
+        cargo.env_remove(name);
+    }
+    let rest = env::var_os("PATH").unwrap_or_default();
+    let path = [bin.to_path_buf(), cargo_home().join("bin")].into_iter().chain(env::split_paths(&rest));
+    if let Ok(path) = env::join_paths(path) {
+        cargo.env("PATH", path);
+    }
+    cargo.env("RUSTC", bin.join("rustc")).env("RUSTC_BOOTSTRAP", "1");
+    cargo
+}
+
+/// Whether an environment variable configures the compilation under way rather than the machine.
+fn is_inherited(name: &str) -> bool {
+    const OURS: [&str; 4] = ["CARGO", "RUST", "CLIPPY", "LD_LIBRARY_PATH"];
+    const MACHINE: [&str; 5] = ["CARGO_HOME", "CARGO_HTTP", "CARGO_NET", "CARGO_REGISTR", "RUSTUP_HOME"];
+    OURS.iter().any(|prefix| name.starts_with(prefix)) && !MACHINE.iter().any(|prefix| name.starts_with(prefix))
 }

@@ -8,10 +8,6 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Said, alone, when the kernel half cannot be built on this machine.
-pub const MISSING: &str =
-    "the kernel half needs a Rust compiler with its library source, and bpf-linker: run `cargo xtask setup`";
-
 /// The oldest minor version of Rust 1 that compiles the workspace; `rust-version` in the root manifest.
 const OLDEST_MINOR: u32 = 95;
 
@@ -44,44 +40,18 @@ impl Toolchain {
         let text = String::from_utf8(rustc.stdout).ok()?;
         text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(": ").map(str::to_owned))
     }
-
-    /// A cargo of this toolchain, freed of what an outer cargo, rustup or clippy left in the environment.
-    pub fn cargo(&self) -> Command {
-        let bin = self.sysroot.join("bin");
-        let mut cargo = Command::new(bin.join("cargo"));
-        for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_inherited)) {
-            cargo.env_remove(name);
-        }
-        let rest = env::var_os("PATH").unwrap_or_default();
-        let path = [bin.clone(), cargo_home().join("bin")].into_iter().chain(env::split_paths(&rest));
-        if let Ok(path) = env::join_paths(path) {
-            cargo.env("PATH", path);
-        }
-        cargo.env("RUSTC", bin.join("rustc")).env("RUSTC_BOOTSTRAP", "1");
-        cargo
-    }
 }
 
-/// `bpf-linker`, where `rustc` will find it.
-pub fn bpf_linker() -> Option<PathBuf> {
+/// A program by its name, on the path or among what cargo installed.
+pub fn program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path)
-        .chain([cargo_home().join("bin")])
-        .map(|dir| dir.join("bpf-linker"))
-        .find(|linker| linker.is_file())
+    env::split_paths(&path).chain([cargo_home().join("bin")]).map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
 /// Where cargo keeps what it downloads and installs.
-fn cargo_home() -> PathBuf {
+pub fn cargo_home() -> PathBuf {
     let default = || Path::new(&env::var_os("HOME").unwrap_or_default()).join(".cargo");
     env::var_os("CARGO_HOME").map_or_else(default, PathBuf::from)
-}
-
-/// Whether an environment variable configures the compilation under way rather than the machine.
-fn is_inherited(name: &str) -> bool {
-    const OURS: [&str; 4] = ["CARGO", "RUST", "CLIPPY", "LD_LIBRARY_PATH"];
-    const MACHINE: [&str; 5] = ["CARGO_HOME", "CARGO_HTTP", "CARGO_NET", "CARGO_REGISTR", "RUSTUP_HOME"];
-    OURS.iter().any(|prefix| name.starts_with(prefix)) && !MACHINE.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// `95` of `1.95.0` or `1.97.0-nightly`.
