@@ -1,0 +1,119 @@
+//! What this process may do.
+
+use super::Check;
+use super::host::Machine;
+use crate::config::Config;
+
+/// Needed by the daemon, with the number of each (`linux/capability.h`).
+const CAPABILITIES: [(&str, u32); 7] = [
+    ("CAP_DAC_READ_SEARCH", 2),
+    ("CAP_KILL", 5),
+    ("CAP_NET_ADMIN", 12),
+    ("CAP_SYS_PTRACE", 19),
+    ("CAP_SYS_ADMIN", 21),
+    ("CAP_PERFMON", 38),
+    ("CAP_BPF", 39),
+];
+
+/// Descriptors besides those of flows: maps, links, the store, listeners of other namespaces.
+const OTHER_DESCRIPTORS: u64 = 1024;
+
+/// Everything about this process.
+pub(super) fn checks(machine: &Machine, config: &Config) -> Vec<Check> {
+    vec![capabilities(machine), descriptors(machine, config.proxy.max_connections.get()), audit(machine)]
+}
+
+fn capabilities(machine: &Machine) -> Check {
+    const NAME: &str = "capabilities";
+    if !machine.privileged {
+        return Check::skipped(NAME, "not root");
+    }
+    let status = machine.text("/proc/self/status").unwrap_or_default();
+    let held = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0);
+    let missing: Vec<&str> =
+        CAPABILITIES.iter().filter(|(_, number)| held & (1 << number) == 0).map(|(name, _)| *name).collect();
+    if missing.is_empty() {
+        return Check::ok(NAME, "all that are needed");
+    }
+    let advice = "run it on the host itself, or give the container or unit these capabilities";
+    Check::fail(NAME, format!("missing {}", missing.join(", ")), advice)
+}
+
+fn descriptors(machine: &Machine, connections: u32) -> Check {
+    const NAME: &str = "open-files";
+    let limits = machine.text("/proc/self/limits").unwrap_or_default();
+    let hard = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))
+        .and_then(|rest| rest.split_whitespace().nth(1));
+    let needed = u64::from(connections) * 2 + OTHER_DESCRIPTORS;
+    match hard {
+        Some("unlimited") => Check::ok(NAME, "unlimited"),
+        Some(text) => match text.parse::<u64>() {
+            Ok(limit) if limit < needed => Check::warn(
+                NAME,
+                format!("{limit} at most, {needed} for proxy.max_connections = {connections}"),
+                format!("raise the hard limit (LimitNOFILE={needed}), or lower max_connections"),
+            ),
+            Ok(limit) => Check::ok(NAME, format!("{limit} at most, {needed} needed")),
+            Err(_) => Check::warn(NAME, format!("unreadable limit `{text}`"), "is /proc mounted?"),
+        },
+        None => Check::warn(NAME, "unknown", "is /proc mounted?"),
+    }
+}
+
+/// The audit login uid says who logged in, whatever they became since.
+fn audit(machine: &Machine) -> Check {
+    const NAME: &str = "login-uid";
+    match machine.text("/proc/self/loginuid").as_deref() {
+        Ok("4294967295") => Check::ok(NAME, "kept by the kernel; unset for this process"),
+        Ok(uid) => Check::ok(NAME, format!("kept by the kernel; {uid} for this process")),
+        Err(_) => Check::warn(
+            NAME,
+            "not kept: people who share an account cannot be told apart",
+            "use a kernel with CONFIG_AUDIT=y, and pam_loginuid for logins",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::State;
+    use super::super::host::tests::machine;
+    use super::*;
+
+    #[test]
+    fn capabilities_are_all_or_fail() {
+        for (mask, expected) in
+            [("000001ffffffffff", State::Ok), ("00000000a80425fb", State::Fail), ("", State::Fail), ("zz", State::Fail)]
+        {
+            let (_dir, machine) = machine(&[("/proc/self/status", &format!("Name:\tx\nCapEff:\t{mask}\n"))]);
+            assert_eq!(capabilities(&machine).state, expected, "{mask}");
+        }
+        let (_dir, mut machine) = machine(&[]);
+        machine.privileged = false;
+        assert_eq!(capabilities(&machine).state, State::Skipped);
+    }
+
+    #[test]
+    fn enough_descriptors() {
+        for (hard, expected) in [("524288", State::Ok), ("4096", State::Warn), ("unlimited", State::Ok)] {
+            let line =
+                format!("Limit  Soft Hard Units\nMax open files            1024                 {hard}  files\n");
+            let (_dir, machine) = machine(&[("/proc/self/limits", &line)]);
+            assert_eq!(descriptors(&machine, 10_000).state, expected, "{hard}");
+        }
+    }
+
+    #[test]
+    fn login_uid() {
+        let (_dir, with) = machine(&[("/proc/self/loginuid", "1000")]);
+        assert_eq!(audit(&with).state, State::Ok);
+        let (_dir, without) = machine(&[]);
+        assert_eq!(audit(&without).state, State::Warn);
+    }
+}
