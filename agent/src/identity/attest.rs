@@ -79,12 +79,7 @@ impl Attestor {
     ///
     /// # Errors
     /// When the trust domain or the host name cannot be part of a SPIFFE ID.
-    pub fn new(
-        trust_domain: &str,
-        host: &str,
-        proc_root: PathBuf,
-        cgroup_root: PathBuf,
-    ) -> Result<Self, SpiffeError> {
+    pub fn new(trust_domain: &str, host: &str, proc_root: PathBuf, cgroup_root: PathBuf) -> Result<Self, SpiffeError> {
         let trust_domain = TrustDomain::new(trust_domain)?;
         SpiffeId::new(&trust_domain, [&b"host"[..], host.as_bytes()])?;
         Ok(Self {

@@ -189,7 +189,9 @@ mod tests {
         out.extend(p.slice.map(|s| format!("slice={s}")));
         out.extend(p.user.map(|u| format!("user={u}")));
         out.extend(p.user_unit.map(|u| format!("user_unit={u}")));
-        out.extend(p.container.map(|c| format!("{}={c}", if p.container_is_root_made { "container" } else { "claimed" })));
+        out.extend(
+            p.container.map(|c| format!("{}={c}", if p.container_is_root_made { "container" } else { "claimed" })),
+        );
         out.join(" ").replace(ID, "ID")
     }
 
@@ -225,8 +227,14 @@ mod tests {
                 "unit=cri-containerd-ID.scope slice=kubepods-burstable-podab_cd.slice container=ID",
             ),
             ("/kubepods/burstable/pod12-34/ID", "container=ID"),
-            ("/kubepods.slice/kubepods-pod1.slice/crio-ID.scope", "unit=crio-ID.scope slice=kubepods-pod1.slice container=ID"),
-            ("/kubepods.slice/kubepods-pod1.slice/crio-conmon-ID.scope", "unit=crio-conmon-ID.scope slice=kubepods-pod1.slice"),
+            (
+                "/kubepods.slice/kubepods-pod1.slice/crio-ID.scope",
+                "unit=crio-ID.scope slice=kubepods-pod1.slice container=ID",
+            ),
+            (
+                "/kubepods.slice/kubepods-pod1.slice/crio-conmon-ID.scope",
+                "unit=crio-conmon-ID.scope slice=kubepods-pod1.slice",
+            ),
             ("/lxc.payload.web/system.slice/x.service", "container=web"),
             ("/lxc.monitor.web", ""),
             ("/lxc/web", "container=web"),

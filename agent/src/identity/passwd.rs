@@ -30,7 +30,8 @@ mod tests {
     fn the_first_line_with_that_number_names_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("passwd");
-        std::fs::write(&path, "root:x:0:0::/root:/bin/sh\n\n:x:7:7\nbad\nada:x:1000:1000::/:/bin/sh\neve:x:1000:1:").unwrap();
+        std::fs::write(&path, "root:x:0:0::/root:/bin/sh\n\n:x:7:7\nbad\nada:x:1000:1000::/:/bin/sh\neve:x:1000:1:")
+            .unwrap();
         assert_eq!(user_name(&path, 0).as_deref(), Some("root"));
         assert_eq!(user_name(&path, 1000).as_deref(), Some("ada"));
         assert_eq!(user_name(&path, 7), None);

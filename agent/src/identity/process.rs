@@ -1,8 +1,8 @@
 //! What is known of an attested process.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{Sha256, SpiffeId};
 
@@ -62,6 +62,7 @@ impl Process {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Executable {
     /// Path as the process's own mount namespace names it.
+    #[serde(serialize_with = "lossy")]
     pub path: PathBuf,
     /// Whether the host has this very inode at that path. A process in its own mount namespace can put anything at
     /// any path, so only then does the path name the program.
@@ -93,6 +94,7 @@ pub struct Ancestor {
     /// Start, boot-time clock, nanoseconds, precise to the clock tick.
     pub started: u64,
     /// Path of its executable; `None` for kernel threads and what cannot be read.
+    #[serde(serialize_with = "maybe_lossy")]
     pub exe: Option<PathBuf>,
 }
 
@@ -115,4 +117,14 @@ impl Attestation {
             Self::KernelOnly => "kernel-only",
         }
     }
+}
+
+/// A path may hold any bytes; a record is text.
+fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
+}
+
+#[expect(clippy::ref_option, reason = "the signature is serde's")]
+fn maybe_lossy<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    path.as_deref().map(Path::to_string_lossy).serialize(serializer)
 }

@@ -82,7 +82,8 @@ impl ProcessDir {
     /// Where `exe` points, as the process's own mount namespace names it.
     pub(super) fn exe_path(&self) -> Result<PathBuf, Mismatch> {
         use std::os::unix::ffi::OsStringExt as _;
-        let link = rustix::fs::readlinkat(self.0.as_fd(), "exe", Vec::new()).map_err(|e| unreadable("exe", e.into()))?;
+        let link =
+            rustix::fs::readlinkat(self.0.as_fd(), "exe", Vec::new()).map_err(|e| unreadable("exe", e.into()))?;
         Ok(PathBuf::from(std::ffi::OsString::from_vec(link.into_bytes())))
     }
 
@@ -114,8 +115,7 @@ pub(super) struct Snapshot {
 impl Snapshot {
     pub(super) fn take(dir: &ProcessDir) -> Result<Self, Mismatch> {
         let stat = dir.stat()?;
-        let status =
-            procfs::status(&dir.read("status", MAX_FILE)?.0).ok_or(Mismatch::Malformed("status"))?;
+        let status = procfs::status(&dir.read("status", MAX_FILE)?.0).ok_or(Mismatch::Malformed("status"))?;
         let (bytes, _) = dir.read("cgroup", MAX_FILE)?;
         let cgroup = procfs::cgroup(&bytes).ok_or(Mismatch::Malformed("cgroup"))?.to_owned();
         let (loginuid, audit_session) = dir.login()?;

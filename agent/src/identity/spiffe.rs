@@ -198,7 +198,10 @@ mod tests {
     #[test]
     fn names_are_escaped_into_what_the_specification_allows() {
         assert_eq!(id(&["host", "db1", "unit", "cron.service"]), "spiffe://example.org/host/db1/unit/cron.service");
-        assert_eq!(id(&["unit", "postgresql@15-main.service"]), "spiffe://example.org/unit/postgresql_4015-main.service");
+        assert_eq!(
+            id(&["unit", "postgresql@15-main.service"]),
+            "spiffe://example.org/unit/postgresql_4015-main.service"
+        );
         assert_eq!(id(&["unit", r"a\x2db.mount"]), "spiffe://example.org/unit/a_5cx2db.mount");
         assert_eq!(id(&["my_unit", "x_40"]), "spiffe://example.org/my_unit/x_5f40");
         assert_eq!(id(&[".", ".."]), "spiffe://example.org/_2e/_2e_2e");

@@ -1,1 +1,26 @@
-//! record
+//! The store: every session and every refused attempt, in SQLite, before the first byte moves.
+//!
+//! One file per segment under `STATE/sessions/`, write-ahead logged. A [`Recorder`] owns a writer thread that commits
+//! whatever waits as one transaction; a call returns after its commit, and from then on `kill -9` loses nothing. Power
+//! loss may cost what was committed in the last quarter of a second ([`Recorder::flush`] waits for the disk). Several
+//! processes may write one store. Auditors read the views `sessions`, `statements`, `decisions` and `approvals`,
+//! which stay as they are when tables change; [`Store`] reads the same files without write access.
+
+mod checkpoint;
+mod error;
+mod event;
+mod file;
+mod process;
+mod read;
+mod recorder;
+mod rows;
+mod schema;
+mod session;
+mod writer;
+mod writers;
+
+pub use error::{RecordError, StoreError};
+pub use event::{EventKind, EventRecord, hook_name};
+pub use read::{EventRow, Filter, SessionDetail, SessionRow, Store};
+pub use recorder::{Recorder, Role};
+pub use session::{Decision, Outcome, Protocol, SessionEnd, SessionId, SessionStart, Timestamps};
