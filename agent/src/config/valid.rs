@@ -288,7 +288,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Two descriptors a flow, and the usual hard limit of a service is 524288.
+    /// Three descriptors a flow, and a process has a million at most (`fs.nr_open`).
     pub const MAX_CONNECTIONS: u32 = 200_000;
 }
 

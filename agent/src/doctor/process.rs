@@ -15,6 +15,8 @@ const CAPABILITIES: [(&str, u32); 7] = [
     ("CAP_BPF", 39),
 ];
 
+/// A flow's: its two sockets and its process.
+const FLOW_DESCRIPTORS: u64 = 3;
 /// Descriptors besides those of flows: maps, links, the store, listeners of other namespaces.
 const OTHER_DESCRIPTORS: u64 = 1024;
 
@@ -50,7 +52,7 @@ fn descriptors(machine: &Machine, connections: u32) -> Check {
         .lines()
         .find_map(|line| line.strip_prefix("Max open files"))
         .and_then(|rest| rest.split_whitespace().nth(1));
-    let needed = u64::from(connections) * 2 + OTHER_DESCRIPTORS;
+    let needed = u64::from(connections) * FLOW_DESCRIPTORS + OTHER_DESCRIPTORS;
     match hard {
         Some("unlimited") => Check::ok(NAME, "unlimited"),
         Some(text) => match text.parse::<u64>() {
