@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use crate::app::AppError;
 use crate::config::ConfigErrors;
 use crate::control::ClientError;
+use crate::record::StoreError;
 
 /// What the process exits with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,5 +120,17 @@ impl From<ClientError> for Failure {
 impl From<AppError> for Failure {
     fn from(error: AppError) -> Self {
         Self::caused(error.exit(), &error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let exit = match error {
+            StoreError::Missing { .. } | StoreError::NoSession { .. } => Exit::NO_INPUT,
+            StoreError::NotReadable { .. } => Exit::NO_PERMISSION,
+            StoreError::Ambiguous { .. } | StoreError::NotAnId { .. } => Exit::USAGE,
+            StoreError::Segment(_) => Exit::IO,
+        };
+        Self::caused(exit, &error)
     }
 }
