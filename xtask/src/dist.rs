@@ -1,6 +1,7 @@
 //! `cargo xtask dist`: the Debian package and the archive, in `target/dist`.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
@@ -14,14 +15,9 @@ const ALONGSIDE: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
 /// Builds the release and packs it. Both files depend on the commit alone, not on the hour.
 pub(crate) fn run() -> Result<()> {
     product::build(true)?;
-    let dist = target("dist");
-    if dist.exists() {
-        fs::remove_dir_all(&dist)?;
-    }
-    let program = target("release/sallyport");
-    for (command, below) in [("__man", "man"), ("__completions", "completions")] {
-        fs::create_dir_all(dist.join(below))?;
-        succeed(Command::new(&program).arg(command).arg(dist.join(below)))?;
+    let dist = emptied("dist")?;
+    for (command, below) in [("__man", "release/man"), ("__completions", "release/completions")] {
+        succeed(Command::new(target("release/sallyport")).arg(command).arg(emptied(below)?))?;
     }
     let date = output(Command::new("git").current_dir(root()).args(["log", "-1", "--format=%ct"]))?;
     let date = date.trim();
@@ -38,6 +34,16 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
+/// A directory below `target` with nothing in it: what an earlier run left there must not be packed.
+fn emptied(below: &str) -> Result<PathBuf> {
+    let path = target(below);
+    if path.exists() {
+        fs::remove_dir_all(&path)?;
+    }
+    fs::create_dir_all(&path)?;
+    Ok(path)
+}
+
 /// The same files for other distributions, to be laid out by hand.
 fn archive(date: &str) -> Result<()> {
     let name = format!("sallyport-{}-{}-linux", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
@@ -48,7 +54,7 @@ fn archive(date: &str) -> Result<()> {
         .arg(format!("--mtime=@{date}"))
         .arg(format!("--transform=s,^,{name}/,"))
         .arg("-C")
-        .args([target("release"), "sallyport".into(), "-C".into(), target("dist"), "man".into(), "completions".into()])
+        .args([target("release"), "sallyport".into(), "man".into(), "completions".into()])
         .arg("-C")
         .args([root(), "systemd".into()])
         .args(ALONGSIDE)
