@@ -15,6 +15,7 @@ mod executable;
 mod passwd;
 mod process;
 pub mod procfs;
+mod secrets;
 mod snapshot;
 mod spiffe;
 

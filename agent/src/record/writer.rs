@@ -104,7 +104,7 @@ impl Writer {
         let outcome = self.commit(batch);
         if outcome.is_err() && batch.len() > 1 {
             // One that cannot be recorded must not take the others with it.
-            return batch.drain(..).collect::<Vec<_>>().into_iter().filter_map(|c| self.serve_one(c)).last();
+            return std::mem::take(batch).into_iter().filter_map(|c| self.serve_one(c)).last();
         }
         batch.drain(..).filter_map(|command| self.answer(command, &outcome)).last()
     }
