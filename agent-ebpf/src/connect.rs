@@ -104,10 +104,10 @@ fn connect<const V4: bool>(ctx: *mut bpf_sock_addr) -> i32 {
     let Some(settings) = settings() else { return DENY };
     // SAFETY: context field of a running program; the kernel never leaves it null here.
     let sk: *mut bpf_sock = unsafe { (*ctx).__bindgen_anon_1.sk };
-    let state = socket_state(sk.cast());
+    let mut state = socket_state(sk.cast());
     let mut here = place::of_current(settings);
-    if let Some(state) = &state {
-        here = place::strongest(here, state.made_by);
+    if let Some(state) = &mut state {
+        here = place::strongest(here, place::of_maker(state));
     }
     if place::is_free(here) {
         if let Some(state) = state {

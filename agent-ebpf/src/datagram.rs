@@ -32,7 +32,7 @@ fn sendmsg<const V4: bool>(ctx: *mut bpf_sock_addr, hook: Hook) -> i32 {
     let sk: *mut bpf_sock = unsafe { (*ctx).__bindgen_anon_1.sk };
     let mut here = place::of_current(settings);
     if let Some(state) = socket_state(sk.cast()) {
-        here = place::strongest(here, state.made_by);
+        here = place::strongest(here, place::of_maker(state));
     }
     if place::is_free(here) { ALLOW } else { judge::<V4>(ctx, here, hook) }
 }

@@ -40,12 +40,12 @@ pub fn on_egress(ctx: SkBuffContext) -> i32 {
     if sk.is_null() {
         return PASS;
     }
-    let state = socket_state(sk.cast());
+    let mut state = socket_state(sk.cast());
     if device == LOOPBACK {
         return state.map_or(PASS, |state| on_loopback(skb, state));
     }
     let Some(settings) = settings() else { return DROP };
-    let here = standing(skb, state.as_deref(), settings);
+    let here = standing(skb, state.as_deref_mut(), settings);
     if place::is_free(here) {
         return foreign(skb, sk);
     }
@@ -76,10 +76,10 @@ fn on_loopback(skb: *mut __sk_buff, state: &mut SocketState) -> i32 {
 
 /// Where the socket of this packet stands: by who made it, by its own cgroup, by its owner.
 #[inline(always)]
-fn standing(skb: *mut __sk_buff, state: Option<&SocketState>, settings: &Settings) -> Placement {
+fn standing(skb: *mut __sk_buff, state: Option<&mut SocketState>, settings: &Settings) -> Placement {
     let mut here = place::of_packet(skb, settings);
     if let Some(state) = state {
-        here = place::strongest(here, state.made_by);
+        here = place::strongest(here, place::of_maker(state));
     }
     if place::is_free(here) && settings.matching & MATCH_USER != 0 && here.verdict == 0 {
         // SAFETY: context of a running program.

@@ -204,8 +204,8 @@ pub struct Scope {
     pub bypass_until_ns: u64,
     /// Bits of `SCOPE_*`.
     pub flags: u32,
-    /// Always zero.
-    pub pad: u32,
+    /// Digest of the scope's name, so that a daemon with another configuration knows the scope again.
+    pub name: u32,
 }
 
 /// UDP of any kind may leave.

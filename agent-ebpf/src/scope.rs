@@ -14,7 +14,7 @@ use aya_ebpf::{
         },
     },
 };
-use sallyport_ebpf::{MATCH_EXE, MATCH_USER, NO_SCOPE, Placement, SCOPE_OBSERVE, Scope, Settings, UNSET, Verdict};
+use sallyport_ebpf::{MATCH_EXE, MATCH_USER, NO_SCOPE, Placement, SCOPE_OBSERVE, Scope, Settings, SocketState, UNSET, Verdict};
 
 /// How deep a scope's own cgroup may lie. The daemon refuses deeper selectors, so a descendant of any depth is found.
 const MAX_LEVEL: i32 = 16;
@@ -79,6 +79,19 @@ pub fn of_packet(skb: *mut __sk_buff, settings: &Settings) -> Placement {
     }
     // SAFETY: as above; returns zero past the leaf.
     of_cgroup(leaf, |level| unsafe { bpf_skb_ancestor_cgroup_id(skb, level) })
+}
+
+/// Where the task that made a socket stands. What was unknown then is looked up again, so that a verdict that has come
+/// since holds for sockets that were waiting for it.
+#[inline(always)]
+pub fn of_maker(state: &mut SocketState) -> Placement {
+    if is_unknown(state.made_by) {
+        // SAFETY: reads a map; the daemon replaces values whole.
+        if let Some(known) = unsafe { CGROUPS.get(&state.cgroup) } {
+            state.made_by = if is_managed(*known) { *known } else { CLEAR };
+        }
+    }
+    state.made_by
 }
 
 /// The more restrictive of two placements, the first on a tie.

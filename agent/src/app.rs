@@ -1,52 +1,86 @@
-//! Wires the rooms together.
+//! Wires the rooms together: the daemon, one command on its own, and what operators do while neither runs.
 
-use std::ffi::OsString;
+mod cgroup;
+mod command;
+mod daemon;
+mod engine;
+mod operator;
+mod reports;
 
-use crate::cli::Exit;
-use crate::config::Config;
-use crate::control::{BypassRequest, OpenScope, PinnedState, Reason};
+pub use command::exec;
+pub use daemon::run;
+pub use operator::{bypass_offline, detach, pinned_state};
 
-/// Why the daemon or a command could not be run.
+use crate::{
+    cli::Exit,
+    control::SocketError,
+    intercept::{InterceptError, canary},
+    record::RecordError,
+};
+use std::io;
+
+/// Why the daemon, or a command run on its own, did not start or ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// Transitional: the rooms are not wired yet.
-    #[error("not built yet")]
-    NotBuilt,
+    /// Interception could not be set up.
+    #[error("interception could not be set up")]
+    Intercept(#[from] InterceptError),
+    /// The store cannot be written.
+    #[error("the store cannot be written")]
+    Record(#[from] RecordError),
+    /// There is no control socket.
+    #[error("the daemon did not start")]
+    Control(#[from] SocketError),
+    /// An identity setting makes no valid name.
+    #[error("`identity` makes no valid SPIFFE ID")]
+    Identity(#[from] crate::identity::SpiffeError),
+    /// The configuration could not be read again.
+    #[error("the configuration was not reloaded")]
+    Config(#[from] crate::config::ConfigErrors),
+    /// The command could not be run.
+    #[error("cannot run `{command}`")]
+    Command {
+        /// What was to be run.
+        command: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The system refused something ordinary.
+    #[error("{what}")]
+    System {
+        /// What was being done.
+        what: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A scope that is not there.
+    #[error("there is no scope `{0}` in the kernel's tables")]
+    NoScope(String),
+    /// Programs can only be taken out when nobody needs them.
+    #[error("a daemon is running; stop it first (systemctl stop sallyport)")]
+    Running,
 }
 
 impl AppError {
+    fn system(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::System { what, source }
+    }
+
     /// What the process exits with.
     pub fn exit(&self) -> Exit {
-        Exit::UNAVAILABLE
+        match self {
+            Self::Config(_) | Self::Identity(_) => Exit::CONFIG,
+            Self::Record(_) => Exit::IO,
+            Self::NoScope(_) => Exit::USAGE,
+            // As the shell has it: not found, and found but not to be run.
+            Self::Command { source, .. } if source.kind() == io::ErrorKind::NotFound => Exit::of_child(127),
+            Self::Command { .. } => Exit::of_child(126),
+            Self::Intercept(_) | Self::Control(_) | Self::System { .. } | Self::Running => Exit::UNAVAILABLE,
+        }
     }
 }
 
-/// Runs the daemon until it is told to stop.
-pub fn run(_config: Config) -> Result<(), AppError> {
-    Err(AppError::NotBuilt)
-}
-
-/// Runs one command intercepted; gives the code it ended with.
-pub fn exec(_config: Config, _command: Vec<OsString>) -> Result<i32, AppError> {
-    Err(AppError::NotBuilt)
-}
-
-/// The start-up canary's own process; gives the code to exit with.
-pub fn canary(_words: &[String]) -> i32 {
-    69
-}
-
-/// Opens or closes scopes in the pinned maps of a daemon that is gone.
-pub fn bypass_offline(_config: &Config, _request: BypassRequest) -> Result<Vec<OpenScope>, AppError> {
-    Err(AppError::NotBuilt)
-}
-
-/// Removes what a daemon that is gone left pinned; gives the names of what was removed.
-pub fn detach(_config: &Config, _reason: Reason) -> Result<Vec<String>, AppError> {
-    Err(AppError::NotBuilt)
-}
-
-/// What is pinned.
-pub fn pinned_state(_config: &Config) -> PinnedState {
-    PinnedState::default()
+/// The canary's own process; see [`canary`].
+pub fn canary(words: &[String]) -> i32 {
+    canary::sing(words)
 }

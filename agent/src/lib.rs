@@ -13,5 +13,5 @@ pub mod intercept;
 pub mod policy;
 pub mod proxy;
 pub mod record;
-pub mod telemetry;
 pub mod sys;
+pub mod telemetry;

@@ -269,3 +269,37 @@ fn fd(of: BorrowedFd<'_>) -> u32 {
 fn c_path(path: &Path) -> io::Result<CString> {
     CString::new(path.as_os_str().as_bytes()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))
 }
+
+/// Starts a command that is in `cgroup` before its first instruction.
+///
+/// # Errors
+/// When the command cannot be started, or the cgroup cannot be entered.
+pub fn spawn_in(command: &mut std::process::Command, cgroup: &Path) -> io::Result<std::process::Child> {
+    use std::os::unix::process::CommandExt;
+    let procs = std::fs::OpenOptions::new().write(true).open(cgroup.join("cgroup.procs"))?;
+    // SAFETY: between fork and exec only write(2) is called, on a descriptor opened before.
+    unsafe {
+        command.pre_exec(move || rustix::io::write(&procs, b"0").map(drop).map_err(io::Error::from));
+    }
+    command.spawn()
+}
+
+/// Ends this process by a signal, as a child of ours ended: whoever waits for us sees the same.
+pub fn die_by(signal: i32) {
+    // SAFETY: restores a default disposition and raises; no memory is involved. Core files are the child's business.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
+    }
+}
+
+/// Makes the ring of events something the runtime can wait for.
+///
+/// # Errors
+/// What epoll(7) says.
+pub fn pollable(
+    ring: aya::maps::RingBuf<aya::maps::MapData>,
+) -> io::Result<tokio::io::unix::AsyncFd<aya::maps::RingBuf<aya::maps::MapData>>> {
+    // SAFETY: the ring owns its descriptor, which stays open and the same for as long as the ring lives.
+    Ok(unsafe { tokio::io::unix::AsyncFd::register(ring) }?)
+}

@@ -246,9 +246,9 @@ mod tests {
 
     #[test]
     fn a_command_keeps_its_own_options() {
-        let words = |line| match parse(line).unwrap().command {
-            Command::Exec { command } => command,
-            other => panic!("{other:?}"),
+        let words = |line| {
+            let Command::Exec { command } = parse(line).unwrap().command else { panic!("{line}") };
+            command
         };
         assert_eq!(words("sallyport exec -- curl --json x"), ["curl", "--json", "x"]);
         assert_eq!(words("sallyport exec curl -v --config x"), ["curl", "-v", "--config", "x"]);

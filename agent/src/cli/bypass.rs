@@ -18,7 +18,9 @@ pub(super) fn run(config: &Config, args: &args::Bypass, screen: &mut Screen) -> 
     let scopes = match Client::connect(&config.runtime_dir) {
         Ok(mut client) => match client.ask(&Request::Bypass(request))? {
             Response::Bypassed { scopes } => scopes,
-            other => return Err(unexpected(other)),
+            other @ (Response::Status(_) | Response::Refused { .. } | Response::Malformed { .. }) => {
+                return Err(unexpected(other));
+            }
         },
         Err(ClientError::NobodyListens(_)) => {
             known(config, &request.scope)?;

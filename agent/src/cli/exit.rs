@@ -69,6 +69,11 @@ impl Failure {
         Self { exit, message }
     }
 
+    /// What it says.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Says it on stderr. A reader that went away (`| head`) is no failure and is not told anything.
     pub(super) fn report(&self) -> Exit {
         if !self.message.is_empty() {

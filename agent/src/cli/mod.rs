@@ -40,14 +40,14 @@ fn dispatch(cli: &Cli, screen: &mut Screen) -> Result<Exit, Failure> {
             needs_root("run")?;
             let config = configuration(cli)?;
             telemetry::start(&config.telemetry);
-            app::run(config)?;
+            app::run(&config, || configuration(cli).map_err(|failure| failure.message().to_owned()))?;
             Ok(Exit::OK)
         }
         Command::Exec { command } => {
             needs_root("exec")?;
             let config = configuration(cli)?.for_exec();
             telemetry::start(&config.telemetry);
-            Ok(Exit::of_child(app::exec(config, command.clone())?))
+            Ok(Exit::of_child(app::exec(&config, command)?))
         }
         Command::Doctor => {
             let report = doctor::examine(&cli.global.config_path(), cli.global.config.is_some(), cli.global.dirs());

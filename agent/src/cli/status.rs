@@ -22,7 +22,9 @@ pub(super) fn show(config: &Config, screen: &mut Screen) -> Result<Exit, Failure
     match response {
         Response::Status(status) if screen.is_json() => screen.json(&Running { running: true, status: &status })?,
         Response::Status(status) => running(&status, screen)?,
-        other => return Err(unexpected(other)),
+        other @ (Response::Bypassed { .. } | Response::Refused { .. } | Response::Malformed { .. }) => {
+            return Err(unexpected(other));
+        }
     }
     Ok(Exit::OK)
 }

@@ -67,14 +67,12 @@ impl<'d> Section<'d> {
     /// A text.
     pub(super) fn text(&self, key: &'static str, problems: &mut Problems) -> Option<Spanned<String>> {
         let value = self.value(key)?;
-        match value.get_ref() {
-            DeValue::String(text) => checked_text(key, text, value.span(), problems),
-            other => {
-                let help = as_text(other).map(|text| format!("write {key} = \"{text}\""));
-                mistyped(key, "a string", value, help, problems);
-                None
-            }
+        if let DeValue::String(text) = value.get_ref() {
+            return checked_text(key, text, value.span(), problems);
         }
+        let help = as_text(value.get_ref()).map(|text| format!("write {key} = \"{text}\""));
+        mistyped(key, "a string", value, help, problems);
+        None
     }
 
     /// A length of time, still as text. A bare number is a common slip, so it gets its own advice.
@@ -187,16 +185,14 @@ fn list_entry(
     numbers: bool,
     problems: &mut Problems,
 ) -> Option<Spanned<String>> {
-    match entry.get_ref() {
-        DeValue::String(text) => checked_text(key, text, entry.span(), problems),
-        DeValue::Integer(number) if numbers && number.radix() == 10 => {
-            Some(Spanned::new(entry.span(), number.as_str().replace('_', "")))
-        }
-        _ => {
-            mistyped(key, "a string or a list of strings", entry, None, problems);
-            None
-        }
+    if let DeValue::String(text) = entry.get_ref() {
+        return checked_text(key, text, entry.span(), problems);
     }
+    if let Some(number) = entry.get_ref().as_integer().filter(|number| numbers && number.radix() == 10) {
+        return Some(Spanned::new(entry.span(), number.as_str().replace('_', "")));
+    }
+    mistyped(key, "a string or a list of strings", entry, None, problems);
+    None
 }
 
 fn checked_text(key: &str, text: &str, span: Range<usize>, problems: &mut Problems) -> Option<Spanned<String>> {

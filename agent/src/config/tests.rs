@@ -404,4 +404,14 @@ proptest! {
     fn any_pieces_are_judged(text in pieces()) {
         places_are_inside(text.as_bytes());
     }
+
+    /// One slip anywhere in a good file: a range of it replaced by something else.
+    #[test]
+    fn any_slip_is_judged(at in any::<prop::sample::Index>(), length in 0..12usize, other in prop::collection::vec(any::<u8>(), 0..6)) {
+        let mut text = example_switched_on().into_bytes();
+        let start = at.index(text.len());
+        let end = text.len().min(start + length);
+        text.splice(start..end, other);
+        places_are_inside(&text);
+    }
 }

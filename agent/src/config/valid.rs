@@ -55,10 +55,15 @@ impl Config {
         Self { state_dir, runtime_dir, ..self }
     }
 
-    /// This configuration for one command: whatever it says of scopes is the daemon's business.
+    /// This configuration for one command: scopes are the daemon's business, and the command's own stderr is not the
+    /// place for what is merely good to know.
     #[must_use]
-    pub fn for_exec(self) -> Self {
-        Self { scopes: Vec::new(), ..self }
+    pub fn for_exec(mut self) -> Self {
+        self.scopes.clear();
+        if self.telemetry.level == Level::Info {
+            self.telemetry.level = Level::Warn;
+        }
+        self
     }
 
     /// Where the daemon listens for its operators.

@@ -49,6 +49,19 @@ pub enum ClientError {
     },
 }
 
+impl ClientError {
+    fn dialling(path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) {
+            return Self::NobodyListens(path);
+        }
+        if source.kind() == io::ErrorKind::PermissionDenied {
+            return Self::NotPermitted(path);
+        }
+        Self::Io { path, source }
+    }
+}
+
 /// A connection to the daemon.
 #[derive(Debug)]
 pub struct Client {
@@ -65,11 +78,7 @@ impl Client {
     /// As [`Self::connect`], for a daemon of another user than root.
     fn connect_to_user(runtime_dir: &Path, expected: u32) -> Result<Self, ClientError> {
         let path = runtime_dir.join(SOCKET_NAME);
-        let stream = dial(&path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ClientError::NobodyListens(path.clone()),
-            io::ErrorKind::PermissionDenied => ClientError::NotPermitted(path.clone()),
-            _ => ClientError::Io { path: path.clone(), source },
-        })?;
+        let stream = dial(&path).map_err(|source| ClientError::dialling(&path, source))?;
         let peer = rustix::net::sockopt::socket_peercred(&stream)
             .map_err(|error| ClientError::Io { path: path.clone(), source: error.into() })?;
         let uid = peer.uid.as_raw();

@@ -1,6 +1,6 @@
 //! The control socket's place in the file system: who may be near it, and when an old one is replaced.
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, DirBuilder, File, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -101,27 +101,34 @@ impl Listener {
     }
 }
 
-/// Nobody but root and this user may replace anything on the way to `directory`.
+/// Nobody but root and this user may replace anything on the way to `directory`, links on that way included.
 fn guarded(directory: &Path) -> Result<(), SocketError> {
-    let own = rustix::process::geteuid().as_raw();
-    let refuse = |path: &Path, wrong| Err(SocketError::Unsafe { path: path.to_owned(), wrong });
-    let full =
-        std::path::absolute(directory).map_err(|source| SocketError::Io { path: directory.to_owned(), source })?;
-    for (depth, path) in full.ancestors().enumerate() {
+    let failed = |source| SocketError::Io { path: directory.to_owned(), source };
+    let written = std::path::absolute(directory).map_err(failed)?;
+    let meant = fs::canonicalize(directory).map_err(failed)?;
+    for path in written.ancestors().chain(meant.ancestors()) {
         let found = fs::symlink_metadata(path).map_err(|source| SocketError::Io { path: path.to_owned(), source })?;
-        if !found.is_dir() && !(depth > 0 && found.is_symlink()) {
-            return refuse(path, "is not a directory");
-        }
-        if found.uid() != 0 && found.uid() != own {
-            return refuse(path, "belongs to another user");
-        }
         // In a sticky directory (/tmp) only a file's owner can move it; that is enough above, not for our own.
-        let sticky = depth > 0 && found.mode() & 0o1000 != 0;
-        if found.mode() & 0o022 != 0 && !sticky && !found.is_symlink() {
-            return refuse(path, "can be written by others");
+        let own = path == written || path == meant;
+        if let Some(wrong) = unsafe_to_pass(&found, !own) {
+            return Err(SocketError::Unsafe { path: path.to_owned(), wrong });
         }
     }
     Ok(())
+}
+
+fn unsafe_to_pass(found: &Metadata, sticky_is_enough: bool) -> Option<&'static str> {
+    if found.uid() != 0 && found.uid() != rustix::process::geteuid().as_raw() {
+        return Some("belongs to another user");
+    }
+    if found.is_symlink() {
+        return None;
+    }
+    if !found.is_dir() {
+        return Some("is not a directory");
+    }
+    let sticky = found.mode() & 0o1000 != 0 && sticky_is_enough;
+    (found.mode() & 0o022 != 0 && !sticky).then_some("can be written by others")
 }
 
 #[cfg(test)]
@@ -170,6 +177,11 @@ mod tests {
             fs::set_permissions(dir.path(), Permissions::from_mode(mode)).unwrap();
             assert!(matches!(Listener::bind(dir.path()), Err(SocketError::Unsafe { .. })), "{mode:o}");
         }
+        let private = dir.path().join("private");
+        assert!(Listener::bind(&private).is_err(), "its parent is open");
+        let link = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(dir.path(), link.path().join("link")).unwrap();
+        assert!(Listener::bind(&link.path().join("link")).is_err(), "what the link means is open");
         let file = dir.path().join("file");
         fs::write(&file, "").unwrap();
         assert!(Listener::bind(&file).is_err());

@@ -15,6 +15,8 @@ const CAPABILITIES: [(&str, u32); 7] = [
     ("CAP_BPF", 39),
 ];
 
+/// May raise its own limits.
+const CAP_SYS_RESOURCE: u32 = 24;
 /// A flow's: its two sockets and its process.
 const FLOW_DESCRIPTORS: u64 = 3;
 /// Descriptors besides those of flows: maps, links, the store, listeners of other namespaces.
@@ -30,12 +32,7 @@ fn capabilities(machine: &Machine) -> Check {
     if !machine.privileged {
         return Check::skipped(NAME, "not root");
     }
-    let status = machine.text("/proc/self/status").unwrap_or_default();
-    let held = status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .unwrap_or(0);
+    let held = effective(machine);
     let missing: Vec<&str> =
         CAPABILITIES.iter().filter(|(_, number)| held & (1 << number) == 0).map(|(name, _)| *name).collect();
     if missing.is_empty() {
@@ -45,26 +42,36 @@ fn capabilities(machine: &Machine) -> Check {
     Check::fail(NAME, format!("missing {}", missing.join(", ")), advice)
 }
 
+/// The effective set, as a mask.
+fn effective(machine: &Machine) -> u64 {
+    let status = machine.text("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
 fn descriptors(machine: &Machine, connections: u32) -> Check {
     const NAME: &str = "open-files";
-    let limits = machine.text("/proc/self/limits").unwrap_or_default();
-    let hard = limits
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files"))
-        .and_then(|rest| rest.split_whitespace().nth(1));
     let needed = u64::from(connections) * FLOW_DESCRIPTORS + OTHER_DESCRIPTORS;
-    match hard {
-        Some("unlimited") => Check::ok(NAME, "unlimited"),
-        Some(text) => match text.parse::<u64>() {
-            Ok(limit) if limit < needed => Check::warn(
-                NAME,
-                format!("{limit} at most, {needed} for proxy.max_connections = {connections}"),
-                format!("raise the hard limit (LimitNOFILE={needed}), or lower max_connections"),
-            ),
-            Ok(limit) => Check::ok(NAME, format!("{limit} at most, {needed} needed")),
-            Err(_) => Check::warn(NAME, format!("unreadable limit `{text}`"), "is /proc mounted?"),
-        },
+    // Who holds CAP_SYS_RESOURCE raises the limit at start.
+    let raised = (effective(machine) & (1 << CAP_SYS_RESOURCE) != 0).then(|| machine.number("/proc/sys/fs/nr_open"));
+    match raised.flatten().or_else(|| hard_limit(machine)) {
+        Some(limit) if limit < needed => Check::warn(
+            NAME,
+            format!("{limit} at most, {needed} for proxy.max_connections = {connections}"),
+            format!("raise the limit (LimitNOFILE={needed}), or lower max_connections"),
+        ),
+        Some(limit) => Check::ok(NAME, format!("{limit} at most, {needed} needed")),
         None => Check::warn(NAME, "unknown", "is /proc mounted?"),
+    }
+}
+
+/// Of open files, for this process.
+fn hard_limit(machine: &Machine) -> Option<u64> {
+    let limits = machine.text("/proc/self/limits").ok()?;
+    let rest = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    match rest.split_whitespace().nth(1)? {
+        "unlimited" => Some(u64::MAX),
+        number => number.parse().ok(),
     }
 }
 
@@ -109,6 +116,9 @@ mod tests {
             let (_dir, machine) = machine(&[("/proc/self/limits", &line)]);
             assert_eq!(descriptors(&machine, 10_000).state, expected, "{hard}");
         }
+        let may_raise = [("/proc/self/status", "CapEff:\t000001ffffffffff\n"), ("/proc/sys/fs/nr_open", "1048576")];
+        let (_dir, machine) = machine(&may_raise);
+        assert_eq!(descriptors(&machine, 10_000).state, State::Ok);
     }
 
     #[test]

@@ -11,10 +11,12 @@ use aya::{
 };
 use sallyport_ebpf::{ABI_VERSION, Offsets};
 use std::{
+    collections::HashSet,
     fs::{self, File},
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd},
     path::{Path, PathBuf},
+    sync::Mutex,
 };
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sallyport-ebpf"));
@@ -50,8 +52,20 @@ const ON_LSM: (&str, &str) = ("lsm_socket_create", "socket_create");
 
 /// Maps that outlive the daemon. All but the read-only data.
 pub(super) const PINNED_MAPS: [&str; 14] = [
-    "SETTINGS", "SCOPES", "COUNTERS", "FLOWS", "CGROUPS", "USERS", "EXES", "MEMBERS", "RESOLVERS", "NAMESPACES",
-    "REPORTED", "CLEARED", "EVENTS", "SOCKETS",
+    "SETTINGS",
+    "SCOPES",
+    "COUNTERS",
+    "FLOWS",
+    "CGROUPS",
+    "USERS",
+    "EXES",
+    "MEMBERS",
+    "RESOLVERS",
+    "NAMESPACES",
+    "REPORTED",
+    "CLEARED",
+    "EVENTS",
+    "SOCKETS",
 ];
 
 /// Where one instance keeps its pins: `BPFFS/sallyport/INSTANCE/`.
@@ -115,6 +129,8 @@ pub struct Kernel {
     cgroup: File,
     pins: PinDir,
     maps: PathBuf,
+    /// Devices that have the device program, by namespace cookie and index.
+    guarded: Mutex<HashSet<(u64, u32)>>,
     /// True when pinned maps of a predecessor were taken over.
     pub adopted: bool,
     /// Why a hook that can be missing is missing, for the log and `status`.
@@ -142,10 +158,19 @@ impl Kernel {
             loader.map_pin_path(name, maps.join(name));
         }
         let programs = loader.load(OBJECT).map_err(|e| Step::Load.because(e))?;
-        let mut kernel =
-            Self { programs, cgroup, pins: setup.pins.clone(), maps, adopted, missing: Vec::new() };
+        let mut kernel = Self {
+            programs,
+            cgroup,
+            pins: setup.pins.clone(),
+            maps,
+            guarded: Mutex::default(),
+            adopted,
+            missing: Vec::new(),
+        };
         if offsets.0 == Offsets::default() {
-            kernel.missing.push(("types", "no usable BTF: start times, login uids and executables are read late".into()));
+            kernel
+                .missing
+                .push(("types", "no usable BTF: start times, login uids and executables are read late".into()));
         }
         kernel.load_programs(btf.as_ref())?;
         Ok(kernel)
@@ -176,8 +201,7 @@ impl Kernel {
         let cgroup = self.cgroup.as_raw_fd() as u32;
         for (name, kind) in AT_CGROUP {
             let program = self.program_fd(name)?;
-            replace_or_create(program, cgroup, kind, &links.join(name))
-                .map_err(Step::Attach(name.into()).failed())?;
+            replace_or_create(program, cgroup, kind, &links.join(name)).map_err(Step::Attach(name.into()).failed())?;
         }
         for (name, category, event, format) in AT_TRACEPOINT {
             check_format(category, event, format)?;
@@ -201,16 +225,25 @@ impl Kernel {
         replace_pin(link.into(), &links.join(ON_LSM.0))
     }
 
-    /// Judges packet sockets at a device of the daemon's own namespace or, called from a thread that entered it,
-    /// of another one. A device that has the program already is left as it is.
-    ///
-    /// # Errors
-    /// When the kernel refuses the link.
-    pub fn guard_device(&self, netns: u64, index: u32) -> io::Result<()> {
-        let Some(Program::SchedClassifier(program)) = self.programs.program(ON_DEVICE) else { return Ok(()) };
-        let Ok(program) = program.fd() else { return Ok(()) };
-        let path = self.pins.links().join(format!("{ON_DEVICE}-{netns}-{index}"));
-        replace_or_create(program.as_fd(), index, Attach::TcxEgress, &path)
+    /// Judges packet sockets at these devices of the calling thread's namespace; they are all it has.
+    pub fn guard_devices(&self, netns: u64, indexes: &[u32]) {
+        let Some(Program::SchedClassifier(program)) = self.programs.program(ON_DEVICE) else { return };
+        let (Ok(program), Ok(mut guarded)) = (program.fd(), self.guarded.lock()) else { return };
+        let pin = |index: u32| self.pins.links().join(format!("{ON_DEVICE}-{netns}-{index}"));
+        let gone = guarded.extract_if(|(of, index)| *of == netns && !indexes.contains(index));
+        for (_, index) in gone {
+            // A pin of a device that is gone names nothing; it may be gone itself.
+            let _ = fs::remove_file(pin(index));
+        }
+        for index in indexes {
+            if guarded.contains(&(netns, *index)) {
+                continue;
+            }
+            match replace_or_create(program.as_fd(), *index, Attach::TcxEgress, &pin(*index)) {
+                Ok(()) => drop(guarded.insert((netns, *index))),
+                Err(error) => tracing::warn!(index, %error, "packet sockets on this device are not judged"),
+            }
+        }
     }
 
     /// The pin directory.

@@ -4,11 +4,26 @@
 //! `listener` accepts and looks each flow up exactly once, `watch` follows what the kernel reports, `sweep` ends
 //! connections older than the programs, `canary` proves that every hook does what it says.
 
+pub mod arrival;
 pub mod btf;
+pub mod canary;
 pub mod kernel;
+pub mod namespace;
+pub mod places;
+pub mod sockdiag;
+pub mod sweep;
 pub mod tables;
+pub mod watch;
 
-use std::{fmt, io};
+use std::{fmt, io, net::SocketAddr};
+
+/// Address of the client's end of a diverted connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientAddr(pub SocketAddr);
+
+/// Where the process asked to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrigDst(pub SocketAddr);
 
 /// Why interception could not be set up or kept up.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +69,14 @@ pub enum Step {
     Tracefs,
     /// Reading or writing one map.
     Table(&'static str),
+    /// Listening on a port, or on any of the free range.
+    Listen(Option<u16>),
+    /// Entering or naming a network namespace.
+    Namespace,
+    /// Destroying connections older than the programs.
+    Sweep,
+    /// Proving that the hooks work.
+    Canary,
 }
 
 impl Step {
@@ -76,6 +99,11 @@ impl fmt::Display for Step {
             Self::Attach(name) => write!(f, "attaching `{name}`"),
             Self::Tracefs => f.write_str("tracefs (mount it on /sys/kernel/tracing)"),
             Self::Table(name) => write!(f, "the kernel table `{name}`"),
+            Self::Listen(Some(port)) => write!(f, "listening on loopback port {port} (choose another `listen_port`)"),
+            Self::Listen(None) => f.write_str("listening on a free loopback port"),
+            Self::Namespace => f.write_str("a network namespace"),
+            Self::Sweep => f.write_str("ending connections older than the programs"),
+            Self::Canary => f.write_str("the canary"),
         }
     }
 }

@@ -3,9 +3,7 @@
 use super::{InterceptError, Step, kernel::Kernel};
 use crate::sys::{self, Raw};
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
-use sallyport_ebpf::{
-    COUNTERS, Endpoint, ExeKey, Flow, FlowKey, MAX_SCOPES, Placement, Scope, Settings,
-};
+use sallyport_ebpf::{COUNTERS, Endpoint, ExeKey, Flow, FlowKey, MAX_SCOPES, Placement, Scope, Settings};
 use std::{io, os::fd::AsFd, path::Path};
 
 /// Every map the daemon reads or writes.
@@ -13,7 +11,6 @@ pub struct Tables {
     settings: Array<MapData, Raw<Settings>>,
     scopes: Array<MapData, Raw<Scope>>,
     counters: PerCpuArray<MapData, u64>,
-    flows: MapData,
     /// Cgroup id → placement.
     pub cgroups: Table<u64, Raw<Placement>>,
     /// User id → placement.
@@ -30,6 +27,19 @@ pub struct Tables {
     pub cleared: Table<u64, u32>,
 }
 
+/// The published flows. Apart from the other tables because it is on every connection's path and needs no lock.
+pub struct Flows(MapData);
+
+impl Flows {
+    /// Takes a published flow: at most one caller ever gets it.
+    ///
+    /// # Errors
+    /// What the kernel says; a flow that is not there is `Ok(None)`.
+    pub fn take(&self, key: &FlowKey) -> io::Result<Option<Flow>> {
+        sys::map_take(self.0.fd().as_fd(), key)
+    }
+}
+
 /// One hash map.
 pub struct Table<K: aya::Pod, V: aya::Pod> {
     map: HashMap<MapData, K, V>,
@@ -37,11 +47,11 @@ pub struct Table<K: aya::Pod, V: aya::Pod> {
 }
 
 impl Tables {
-    /// Takes the maps out of the loaded kernel half; the ring of events comes beside them, for its own reader.
+    /// Takes the maps out of the loaded kernel half; the flows and the ring of events come apart, for their own users.
     ///
     /// # Errors
     /// When the object's maps are not of the expected kind.
-    pub fn open(kernel: &mut Kernel) -> Result<(Self, RingBuf<MapData>), InterceptError> {
+    pub fn open(kernel: &mut Kernel) -> Result<(Self, Flows, RingBuf<MapData>), InterceptError> {
         let Map::HashMap(flows) = kernel.take_map("FLOWS")? else {
             return Err(InterceptError::NoMap("FLOWS".into()));
         };
@@ -50,7 +60,6 @@ impl Tables {
             settings: of("SETTINGS", Array::try_from(kernel.take_map("SETTINGS")?))?,
             scopes: of("SCOPES", Array::try_from(kernel.take_map("SCOPES")?))?,
             counters: of("COUNTERS", PerCpuArray::try_from(kernel.take_map("COUNTERS")?))?,
-            flows,
             cgroups: Table::open(kernel, "CGROUPS")?,
             users: Table::open(kernel, "USERS")?,
             exes: Table::open(kernel, "EXES")?,
@@ -59,7 +68,7 @@ impl Tables {
             namespaces: Table::open(kernel, "NAMESPACES")?,
             cleared: Table::open(kernel, "CLEARED")?,
         };
-        Ok((tables, events))
+        Ok((tables, Flows(flows), events))
     }
 
     /// Writes the settings.
@@ -68,6 +77,11 @@ impl Tables {
     /// What the kernel says.
     pub fn put_settings(&mut self, settings: Settings) -> Result<(), InterceptError> {
         of("SETTINGS", self.settings.set(0, Raw(settings), 0))
+    }
+
+    /// The settings as they are; all zero when nobody wrote any.
+    pub fn settings(&self) -> Settings {
+        self.settings.get(&0, 0).map(|raw| raw.0).unwrap_or_default()
     }
 
     /// Writes what a scope permits.
@@ -90,14 +104,6 @@ impl Tables {
             *sum = self.counters.get(&index, 0).map(|values| values.iter().sum()).unwrap_or(0);
         }
         sums
-    }
-
-    /// Takes a published flow: at most one caller ever gets it.
-    ///
-    /// # Errors
-    /// What the kernel says; a flow that is not there is `Ok(None)`.
-    pub fn take_flow(&self, key: &FlowKey) -> io::Result<Option<Flow>> {
-        sys::map_take(self.flows.fd().as_fd(), key)
     }
 }
 

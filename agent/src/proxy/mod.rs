@@ -1,1 +1,248 @@
-//! proxy
+//! The only room that moves client bytes: identified, decided, recorded, then relayed.
+
+mod dial;
+mod pipes;
+mod relay;
+
+pub use relay::Totals;
+
+use crate::{
+    config::{self, OnFailure, ScopeName},
+    identity::{Attestor, Identity},
+    intercept::{
+        OrigDst,
+        arrival::{Arrival, Intercepted, socket_addr},
+        namespace::Namespace,
+    },
+    policy::{self, Permitted},
+    record::{
+        Decision, EventKind, EventRecord, Outcome, Protocol, Recorded, Recorder, SessionEnd, SessionId, SessionStart,
+        Timestamps,
+    },
+};
+use sallyport_ebpf::{MPTCP, Task};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use tokio::{
+    net::TcpStream,
+    sync::{Semaphore, watch},
+};
+
+/// What every flow needs.
+pub struct Proxy {
+    /// Who is who.
+    pub attestor: Arc<Attestor>,
+    /// Where everything is written before it happens.
+    pub recorder: Recorder,
+    /// Timeouts.
+    pub limits: config::Proxy,
+    /// When recording fails.
+    pub on_failure: OnFailure,
+    /// Port of the listeners.
+    pub own_port: u16,
+    /// Room for flows.
+    pub room: Semaphore,
+    /// Turns true when live flows have to end now.
+    pub ended: watch::Receiver<bool>,
+    /// Whether running out of room was said already.
+    pub told_full: AtomicBool,
+}
+
+impl Proxy {
+    /// Serves one arrival to its end. `name` is the scope's name for the record.
+    pub async fn serve(&self, arrival: Arrival, name: impl Fn(u32) -> Option<ScopeName>) {
+        let Ok(_place) = self.room.try_acquire() else {
+            if !self.told_full.swap(true, Relaxed) {
+                tracing::error!(limit = self.limits.max_connections, "refusing connections: `max_connections` reached");
+            }
+            return reset(&client_of(arrival));
+        };
+        self.told_full.store(false, Relaxed);
+        match arrival {
+            Arrival::Intercepted(intercepted) => {
+                let scope = name(intercepted.scope());
+                self.intercepted(intercepted, scope).await;
+            }
+            Arrival::Clear(client, destination, namespace) => self.pass(&client, destination, &namespace).await,
+            Arrival::Stray(client, peer) => {
+                reset(&client);
+                let detail = format!("{} connected straight to the listener, or was diverted for nobody", peer.0);
+                self.note(refusal(None, None, detail)).await;
+            }
+            Arrival::Unplaced(client, flow) => {
+                reset(&client);
+                let destination = socket_addr(&flow.dest, flow.dest_port);
+                let detail = "its cgroup or executable could not be established any more".to_owned();
+                self.note(refusal(Some(flow.task), Some(destination), detail)).await;
+            }
+        }
+    }
+
+    async fn intercepted(&self, intercepted: Intercepted, scope: Option<ScopeName>) {
+        let identity = match self.identify(&intercepted).await {
+            Ok(identity) => identity,
+            Err(why) => {
+                let event = refusal(Some(intercepted.flow().task), Some(intercepted.destination().0), why);
+                reset(&intercepted.into_client());
+                return self
+                    .note(EventRecord { kind: EventKind::Unattested, scope: scope.map(String::from), ..event })
+                    .await;
+            }
+        };
+        let start = start(&intercepted, Arc::clone(&identity), scope);
+        match policy::connect(intercepted, identity, self.own_port) {
+            Ok(permitted) => self.permitted(permitted, start).await,
+            Err(denied) => {
+                reset(&denied.intercepted.into_client());
+                match self.recorder.begin(SessionStart { decision: Decision::Deny, ..start }).await {
+                    Ok(session) => self.end(session, nothing_moved(Outcome::Denied, denied.why.to_string())).await,
+                    Err(error) => tracing::error!(%error, "a denied connection could not be recorded"),
+                }
+            }
+        }
+    }
+
+    /// Recorded before any byte goes: the connection to the upstream is being opened meanwhile, and stays silent.
+    async fn permitted(&self, permitted: Permitted, start: SessionStart) {
+        let destination = permitted.intercepted().destination();
+        let namespace = Arc::clone(permitted.intercepted().namespace());
+        let dialled = dial::dial(&namespace, destination, &self.limits);
+        let (recorded, dialled) = tokio::join!(self.recorder.record(permitted, start), dialled);
+        let recorded = match recorded {
+            Ok(recorded) => recorded,
+            Err(failed) => {
+                tracing::error!(error = %failed.error, "a connection could not be recorded");
+                match self.on_failure {
+                    OnFailure::Deny => return reset(&failed.permitted.into_intercepted().into_client()),
+                    OnFailure::Allow => Recorded::unrecorded(failed.permitted),
+                }
+            }
+        };
+        let (client, session) = recorded.into_parts();
+        let end = match dialled {
+            Ok(upstream) => self.forward(&client, upstream).await,
+            Err(error) => {
+                reset(&client);
+                nothing_moved(dial::outcome(&error), error.to_string())
+            }
+        };
+        drop(client);
+        if let Some(session) = session {
+            self.end(session, end).await;
+        }
+    }
+
+    async fn forward(&self, client: &TcpStream, upstream: TcpStream) -> SessionEnd {
+        let totals = Totals::default();
+        let mut ended = self.ended.clone();
+        let end = tokio::select! {
+            end = relay::relay(client, &upstream, &totals, self.limits.idle_timeout) => end,
+            _ = ended.wait_for(|ended| *ended) => relay::End::Drained,
+        };
+        let (outcome, detail) = match end {
+            relay::End::Closed => (Outcome::Completed, None),
+            relay::End::Client(error) => (Outcome::ClientReset, Some(error.to_string())),
+            relay::End::Upstream(error) => (Outcome::UpstreamReset, Some(error.to_string())),
+            relay::End::Idle => (Outcome::IdleTimeout, None),
+            relay::End::Drained => (Outcome::Drained, None),
+        };
+        if outcome != Outcome::Completed {
+            reset(client);
+            reset(&upstream);
+        }
+        let moved = |counter: &std::sync::atomic::AtomicU64| counter.load(Relaxed);
+        SessionEnd {
+            bytes_out: moved(&totals.out),
+            bytes_in: moved(&totals.back),
+            outcome,
+            detail,
+            ended: Timestamps::now(),
+        }
+    }
+
+    /// A connection of a process in no scope, diverted only because nobody knew that yet.
+    async fn pass(&self, client: &TcpStream, destination: OrigDst, namespace: &Namespace) {
+        match dial::dial(namespace, destination, &self.limits).await {
+            // No idle limit: nothing may change for a process that is not managed.
+            Ok(upstream) => {
+                let end = relay::relay(client, &upstream, &Totals::default(), Duration::MAX).await;
+                if !matches!(end, relay::End::Closed) {
+                    reset(client);
+                    reset(&upstream);
+                }
+            }
+            Err(_) => reset(client),
+        }
+    }
+
+    async fn identify(&self, intercepted: &Intercepted) -> Result<Arc<Identity>, String> {
+        let task = intercepted.flow().task;
+        if let Some(known) = self.attestor.cached(&task) {
+            return Ok(known);
+        }
+        let attestor = Arc::clone(&self.attestor);
+        match tokio::task::spawn_blocking(move || attestor.attest(&task)).await {
+            Ok(attested) => attested.map_err(|error| error.to_string()),
+            Err(_) => Err("attesting the process failed inside the daemon".to_owned()),
+        }
+    }
+
+    async fn end(&self, session: SessionId, end: SessionEnd) {
+        if let Err(error) = self.recorder.end(session, end).await {
+            tracing::error!(%error, "the end of a session could not be recorded");
+        }
+    }
+
+    async fn note(&self, event: EventRecord) {
+        if let Err(error) = self.recorder.event(event).await {
+            tracing::error!(%error, "a refused attempt could not be recorded");
+        }
+    }
+}
+
+fn start(intercepted: &Intercepted, identity: Arc<Identity>, scope: Option<ScopeName>) -> SessionStart {
+    let flow = intercepted.flow();
+    SessionStart {
+        identity,
+        scope: scope.map(String::from),
+        protocol: if flow.protocol == MPTCP { Protocol::Mptcp } else { Protocol::Tcp },
+        client: intercepted.peer().0,
+        destination: intercepted.destination().0,
+        netns: flow.netns,
+        decision: Decision::Allow,
+        started: Timestamps::now(),
+    }
+}
+
+fn nothing_moved(outcome: Outcome, detail: String) -> SessionEnd {
+    SessionEnd { bytes_out: 0, bytes_in: 0, outcome, detail: Some(detail), ended: Timestamps::now() }
+}
+
+fn refusal(task: Option<Task>, destination: Option<SocketAddr>, detail: String) -> EventRecord {
+    EventRecord {
+        decision: Some(Decision::Deny),
+        task,
+        destination,
+        detail: Some(detail),
+        ..EventRecord::new(EventKind::Refused, Timestamps::now())
+    }
+}
+
+fn client_of(arrival: Arrival) -> TcpStream {
+    match arrival {
+        Arrival::Intercepted(intercepted) => intercepted.into_client(),
+        Arrival::Clear(client, ..) | Arrival::Stray(client, _) | Arrival::Unplaced(client, _) => client,
+    }
+}
+
+/// Makes the close of this socket a reset.
+fn reset(socket: &TcpStream) {
+    // A socket that takes no option any more is closed already.
+    let _ = socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO));
+}

@@ -1,0 +1,291 @@
+//! `sallyport run`: the daemon.
+
+use super::{
+    AppError, cgroup,
+    engine::{Engine, Plan},
+};
+use crate::{
+    config::Config,
+    control::{
+        Access, Bypass, BypassRequest, Handler, Listener, OpenScope, Peer, Request, Response, ScopeChoice, ScopeStatus,
+        Status, serve,
+    },
+    intercept::places,
+    record::{EventKind, EventRecord, Recorder, Role, Timestamps},
+};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use sallyport_ebpf as abi;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::PathBuf,
+    sync::{Arc, PoisonError},
+    time::Instant,
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The instance name of the daemon's pins.
+pub(super) const INSTANCE: &str = "daemon";
+
+/// Runs until SIGTERM or SIGINT. `reload` reads the configuration again, for SIGHUP.
+///
+/// # Errors
+/// When interception cannot be set up and proven: the daemon never runs half.
+pub fn run(config: &Config, reload: impl Fn() -> Result<Config, String>) -> Result<(), AppError> {
+    raise_limits();
+    runtime()?.block_on(async {
+        // First of all, and while it is held no other daemon gets further than here.
+        let control = Listener::bind(&config.runtime_dir)?;
+        let recorder = Recorder::open_as(&config.state_dir, Role::Daemon)?;
+        let root = places::cgroup_root().map_err(AppError::system("finding the cgroup v2 hierarchy"))?;
+        cgroup::remove_leftovers(&root);
+        let (own_cgroup, _cgroup) = cgroup::own(&root)?;
+        let plan = Plan { config, instance: INSTANCE, cgroup_root: &root, own_cgroup, recorder: recorder.clone() };
+        let engine = Arc::new(Engine::start(plan).await?);
+        let adopted = if engine.kernel.adopted { EventKind::Adopted } else { EventKind::Started };
+        recorder.event(Engine::note(adopted, format!("version {}", env!("CARGO_PKG_VERSION")))).await?;
+        let operator = Operator { engine: Arc::clone(&engine), recorder: recorder.clone(), since: Instant::now() };
+        let guarded = Arc::clone(&engine);
+        let access = Access::root(move |pid| is_managed(&guarded, pid));
+        let control = tokio::spawn(serve(control, Arc::new(operator), access));
+        ready(&engine);
+        wait(&engine, config, &root, &recorder, reload).await?;
+        notify(&[sd_notify::NotifyState::Stopping]);
+        control.abort();
+        // Gone once the listener and its last answer are.
+        let _ = control.await;
+        let note = Engine::note(EventKind::Stopped, "on request");
+        if let Some(engine) = sole(engine).await {
+            engine.stop(config.proxy.drain_timeout, Some(note)).await;
+        }
+        Ok(())
+    })
+}
+
+/// The engine once the control socket's last answer let go of it.
+async fn sole(mut engine: Arc<Engine>) -> Option<Engine> {
+    for _ in 0..1000 {
+        match Arc::try_unwrap(engine) {
+            Ok(engine) => return Some(engine),
+            Err(shared) => engine = shared,
+        }
+        tokio::task::yield_now().await;
+    }
+    None
+}
+
+/// Serves signals until one says stop.
+async fn wait(
+    engine: &Engine,
+    config: &Config,
+    root: &std::path::Path,
+    recorder: &Recorder,
+    reload: impl Fn() -> Result<Config, String>,
+) -> Result<(), AppError> {
+    let failed = || AppError::system("waiting for signals");
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed())?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed())?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(failed())?;
+    let mut scopes = config.scopes.clone();
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hangup.recv() => {}
+        }
+        notify(&[sd_notify::NotifyState::Reloading, monotonic()]);
+        match reload() {
+            // The old scopes stay on any error.
+            Err(errors) => tracing::error!(%errors, "the configuration was not reloaded; the old one stays"),
+            Ok(new) => {
+                if new.scopes != scopes {
+                    engine.rescope(new.scopes.clone(), root).await?;
+                    scopes = new.scopes;
+                }
+                recorder.event(Engine::note(EventKind::Reloaded, format!("{} scopes", scopes.len()))).await?;
+                tracing::info!(scopes = scopes.len(), "reloaded; other sections take effect at the next start");
+            }
+        }
+        notify(&[sd_notify::NotifyState::Ready]);
+    }
+}
+
+fn monotonic() -> sd_notify::NotifyState<'static> {
+    sd_notify::NotifyState::monotonic_usec_now().unwrap_or(sd_notify::NotifyState::Reloading)
+}
+
+fn ready(engine: &Engine) {
+    for (what, why) in &engine.kernel.missing {
+        tracing::warn!(hook = what, reason = why, "this host lacks a hook");
+    }
+    let hooks = engine.kernel.pins().attached().len();
+    tracing::info!(port = engine.port, hooks, adopted = engine.kernel.adopted, "ready");
+    notify(&[sd_notify::NotifyState::Ready]);
+}
+
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "the service manager was not told");
+    }
+}
+
+/// A process that is managed must not steer its own guard.
+fn is_managed(engine: &Engine, pid: i32) -> bool {
+    let Ok(pid) = u32::try_from(pid) else { return true };
+    let member = {
+        let tables = engine.desk.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        tables.members.read(&pid).is_some()
+    };
+    member || engine.desk.places().of_process(pid).is_some()
+}
+
+/// What operators ask over the control socket.
+struct Operator {
+    engine: Arc<Engine>,
+    recorder: Recorder,
+    since: Instant,
+}
+
+impl Handler for Operator {
+    async fn handle(&self, peer: Peer, request: Request) -> Response {
+        match request {
+            Request::Status => Response::Status(self.status()),
+            Request::Bypass(request) => self.bypass(peer, request).await,
+        }
+    }
+}
+
+impl Operator {
+    fn status(&self) -> Status {
+        let tables = self.engine.desk.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let counters = named(&tables.counters());
+        let places = self.engine.desk.places();
+        let scopes = (0..).zip(places.scopes()).map(|(index, scope)| ScopeStatus {
+            name: scope.name.clone(),
+            mode: scope.mode,
+            fail: scope.fail,
+            open_until: tables.scope(index).and_then(|scope| open_until(&scope)),
+        });
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            uptime_seconds: self.since.elapsed().as_secs(),
+            listener_port: self.engine.port,
+            hooks: self.engine.kernel.pins().attached(),
+            scopes: scopes.collect(),
+            live_flows: self.engine.live_flows(),
+            lost_events: counters.get("events_lost").copied().unwrap_or(0),
+            counters,
+        }
+    }
+
+    /// Recorded first: an opening that cannot be recorded is not made.
+    async fn bypass(&self, peer: Peer, request: BypassRequest) -> Response {
+        let places = self.engine.desk.places();
+        let chosen: Vec<_> = (0..)
+            .zip(places.scopes())
+            .filter(|(_, scope)| match &request.scope {
+                ScopeChoice::All => true,
+                ScopeChoice::Named(name) => *name == scope.name,
+            })
+            .collect();
+        if chosen.is_empty() {
+            return Response::Refused { message: "there is no such scope".to_owned() };
+        }
+        let mut touched = Vec::new();
+        for (index, scope) in chosen {
+            let event = opening(&request.bypass, scope.name.as_str(), &format!("uid {} pid {}", peer.uid, peer.pid));
+            if let Err(error) = self.recorder.event(event).await {
+                return Response::Refused { message: format!("it could not be recorded: {error}") };
+            }
+            let until = until(&request.bypass);
+            let mut tables = self.engine.desk.tables.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = abi::Scope { bypass_until_ns: until, ..tables.scope(index).unwrap_or_default() };
+            if let Err(error) = tables.put_scope(index, now) {
+                return Response::Refused { message: error.to_string() };
+            }
+            touched.push(OpenScope { name: scope.name.clone(), open_until: open_until(&now) });
+        }
+        Response::Bypassed { scopes: touched }
+    }
+}
+
+/// Boot-time nanoseconds until which a request opens a scope; zero closes it.
+pub(super) fn until(bypass: &Bypass) -> u64 {
+    match bypass {
+        Bypass::Open { seconds, .. } => {
+            let length = u64::try_from(seconds.duration().as_nanos()).unwrap_or(0);
+            Timestamps::now().boot_ns.saturating_add(length)
+        }
+        Bypass::Close { .. } => 0,
+    }
+}
+
+/// The record of a request.
+pub(super) fn opening(bypass: &Bypass, scope: &str, by: &str) -> EventRecord {
+    let (kind, detail) = match bypass {
+        Bypass::Open { seconds, reason } => {
+            (EventKind::BypassOpened, format!("for {} s by {by}: {}", seconds.duration().as_secs(), reason.as_str()))
+        }
+        Bypass::Close { reason } => (
+            EventKind::BypassClosed,
+            format!("by {by}{}", reason.as_ref().map_or_else(String::new, |reason| format!(": {}", reason.as_str()))),
+        ),
+    };
+    EventRecord { scope: Some(scope.to_owned()), ..Engine::note(kind, detail) }
+}
+
+/// Until when a scope is open, in seconds since 1970; `None` when it is closed.
+pub(super) fn open_until(scope: &abi::Scope) -> Option<i64> {
+    let now = Timestamps::now();
+    let left = scope.bypass_until_ns.checked_sub(now.boot_ns).filter(|left| *left > 0)?;
+    Some(now.wall_ns.saturating_add_unsigned(left) / 1_000_000_000)
+}
+
+/// Counters under their names.
+fn named(counts: &[u64; abi::COUNTERS as usize]) -> BTreeMap<String, u64> {
+    const NAMES: [&str; abi::COUNTERS as usize] = [
+        "diverted",
+        "published",
+        "flow_table_full",
+        "storage_full",
+        "dns_passed",
+        "udp_refused",
+        "socket_refused",
+        "listener_refused",
+        "egress_dropped",
+        "device_dropped",
+        "events_lost",
+        "unknown_diverted",
+        "failed_open",
+        "bypassed",
+        "escapes",
+        "option_refused",
+        "syn_held",
+        "members_full",
+    ];
+    NAMES.iter().zip(counts).map(|(name, count)| ((*name).to_owned(), *count)).collect()
+}
+
+/// Two descriptors a flow: as many as the system lets us have.
+pub(super) fn raise_limits() {
+    let wanted = fs::read_to_string("/proc/sys/fs/nr_open").ok().and_then(|text| text.trim().parse().ok());
+    let wanted = wanted.unwrap_or(1_048_576);
+    let all = Rlimit { current: Some(wanted), maximum: Some(wanted) };
+    if setrlimit(Resource::Nofile, all).is_err() {
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        // What cannot be raised is met as "out of descriptors", and said then.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    }
+}
+
+/// The runtime everything asynchronous runs on.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, AppError> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().thread_name("sallyport").build().map_err(AppError::system("starting threads"))
+}
+
+/// Where the daemon's pins are, for those who work past it.
+pub(super) fn pins(config: &Config) -> crate::intercept::kernel::PinDir {
+    crate::intercept::kernel::PinDir::new(&PathBuf::from(&config.intercept.bpffs), INSTANCE)
+}

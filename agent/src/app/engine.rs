@@ -1,0 +1,382 @@
+//! Interception from nothing to proven, and back: what the daemon and a command run on its own have in common.
+
+use super::{AppError, reports};
+use crate::{
+    config::{self, Config},
+    identity::Attestor,
+    intercept::{
+        InterceptError, OrigDst,
+        arrival::{Arrival, Desk},
+        canary,
+        kernel::{Kernel, PinDir, Setup},
+        namespace::{Listeners, Namespace, guard_devices},
+        places::Places,
+        sweep,
+        tables::Tables,
+        watch::Watch,
+    },
+    proxy::Proxy,
+    record::{EventKind, EventRecord, Recorder, Timestamps},
+};
+use aya::maps::{MapData, RingBuf};
+use sallyport_ebpf::{ABI_VERSION, CANARY_SCOPE, Settings};
+use std::{
+    collections::HashMap,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc as blocking,
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::{Semaphore, mpsc, watch},
+    task::{AbortHandle, JoinHandle},
+};
+
+/// Reports on their way to the store.
+const NEWS: usize = 1024;
+/// How long flows that were told to end get for saying so in the store.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// What to start.
+pub(super) struct Plan<'a> {
+    /// Timeouts, capacities and scopes.
+    pub config: &'a Config,
+    /// Name of the pin directory.
+    pub instance: &'a str,
+    /// Mount point of the v2 hierarchy.
+    pub cgroup_root: &'a Path,
+    /// The daemon's own cgroup.
+    pub own_cgroup: u64,
+    /// The store.
+    pub recorder: Recorder,
+}
+
+/// Interception, running.
+pub(super) struct Engine {
+    pub(super) kernel: Arc<Kernel>,
+    pub(super) desk: Arc<Desk>,
+    pub(super) port: u16,
+    own_cgroup: u64,
+    own_netns: u64,
+    recorder: Recorder,
+    proxy: Arc<Proxy>,
+    capacity: usize,
+    end_flows: watch::Sender<bool>,
+    acceptors: Acceptors,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+type Acceptors = Arc<Mutex<HashMap<u64, Vec<AbortHandle>>>>;
+
+/// The kernel half with its tables, configured and attached.
+struct Attached {
+    kernel: Kernel,
+    tables: Arc<Mutex<Tables>>,
+    flows: crate::intercept::tables::Flows,
+    ring: RingBuf<MapData>,
+    places: Places,
+    own: Arc<Namespace>,
+    listeners: Listeners,
+    port: u16,
+}
+
+impl Engine {
+    /// Loads, attaches, sweeps and proves. When this returns, nothing of a managed process goes past the proxy.
+    pub(super) async fn start(plan: Plan<'_>) -> Result<Self, AppError> {
+        let attached = attach(&plan)?;
+        let Attached { kernel, tables, flows, ring, places, own, listeners, port } = attached;
+        let (kernel, places) = (Arc::new(kernel), Arc::new(places));
+        let desk = Arc::new(Desk { flows, tables, places: Mutex::new(Arc::clone(&places)) });
+        let (end_flows, ended) = watch::channel(false);
+        let capacity = plan.config.proxy.max_connections.get() as usize;
+        let attestor = Arc::new(attestor(plan.config, plan.cgroup_root)?);
+        let proxy = Arc::new(Proxy {
+            attestor: Arc::clone(&attestor),
+            recorder: plan.recorder.clone(),
+            limits: plan.config.proxy.clone(),
+            on_failure: plan.config.audit.on_failure,
+            own_port: port,
+            room: Semaphore::new(capacity),
+            ended,
+            told_full: AtomicBool::new(false),
+        });
+        let v6 = listeners.v6.is_some();
+        let (sung, arrivals) = blocking::channel();
+        let hall = Hall { desk: Arc::clone(&desk), proxy: Arc::clone(&proxy), sung, port };
+        let (opened_tx, opened) = mpsc::unbounded_channel();
+        let (closed_tx, closed) = mpsc::unbounded_channel();
+        let (news_tx, news) = mpsc::channel(NEWS);
+        let watch = Arc::new(Watch {
+            desk: Arc::clone(&desk),
+            kernel: Arc::clone(&kernel),
+            own: Arc::clone(&own),
+            port,
+            keepalive: plan.config.proxy.keepalive,
+            resolvers: plan.config.intercept.resolvers.clone(),
+            opened: opened_tx,
+            closed: closed_tx,
+            news: news_tx,
+            others: Mutex::default(),
+        });
+        watch.publish_resolvers()?;
+        let acceptors = Acceptors::default();
+        hall.accept(&acceptors, &own, listeners)?;
+        let mut tasks = vec![tokio::spawn(hall.receive_namespaces(Arc::clone(&acceptors), opened, closed))];
+        let reporter = reports::record(news, Arc::clone(&desk), attestor, plan.recorder.clone());
+        tasks.push(tokio::spawn(reporter));
+        tasks.push(tokio::spawn(async move {
+            if let Err(error) = watch.follow(ring).await {
+                tracing::error!(%error, "the kernel's reports cannot be read any more");
+            }
+        }));
+        let engine = Self {
+            kernel,
+            desk,
+            port,
+            own_cgroup: plan.own_cgroup,
+            own_netns: own.cookie,
+            recorder: plan.recorder,
+            proxy,
+            capacity,
+            end_flows,
+            acceptors,
+            tasks,
+        };
+        engine.secure(plan.cgroup_root, v6, arrivals).await?;
+        Ok(engine)
+    }
+
+    /// Guards devices, ends what was open before, and lets the canary sing.
+    async fn secure(&self, root: &Path, v6: bool, arrivals: blocking::Receiver<OrigDst>) -> Result<(), AppError> {
+        guard_devices(&self.kernel, self.own_netns);
+        self.sweep().await?;
+        let (root, tables, own_port) = (root.to_owned(), Arc::clone(&self.desk.tables), self.port);
+        let sung = tokio::task::spawn_blocking(move || {
+            canary::prove(&canary::Site { cgroup_root: &root, tables: &tables, own_port, v6 }, &arrivals)
+        });
+        match sung.await {
+            Ok(proven) => Ok(proven?),
+            Err(error) => Err(AppError::System { what: "the canary", source: error.into() }),
+        }
+    }
+
+    /// Ends, or in `observe` reports, what managed processes hold from before.
+    pub(super) async fn sweep(&self) -> Result<(), AppError> {
+        let places = self.desk.places();
+        let found = {
+            let tables = self.desk.tables.lock().unwrap_or_else(PoisonError::into_inner);
+            sweep::sweep(&places, &tables, self.own_cgroup)?
+        };
+        for leftover in &found {
+            self.recorder.event(reports::leftover(leftover, &places)).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes over another set of scopes: tables first, then connections of whoever is newly in scope.
+    pub(super) async fn rescope(&self, scopes: Vec<config::Scope>, root: &Path) -> Result<(), AppError> {
+        let places = Arc::new(Places::new(scopes, root.to_owned()));
+        {
+            let mut tables = self.desk.tables.lock().unwrap_or_else(PoisonError::into_inner);
+            places.publish(&mut tables)?;
+            let settings = settings(self.port, &places, self.own_cgroup, self.own_netns);
+            tables.put_settings(settings)?;
+        }
+        *self.desk.places.lock().unwrap_or_else(PoisonError::into_inner) = places;
+        self.sweep().await
+    }
+
+    /// Flows open now.
+    pub(super) fn live_flows(&self) -> u64 {
+        self.capacity.saturating_sub(self.proxy.room.available_permits()) as u64
+    }
+
+    /// Stops accepting, lets flows finish for `drain`, then ends the rest. The programs stay attached: what was
+    /// managed stays closed.
+    pub(super) async fn stop(mut self, drain: Duration, note: Option<EventRecord>) -> Arc<Kernel> {
+        for (_, acceptors) in self.acceptors.lock().unwrap_or_else(PoisonError::into_inner).drain() {
+            acceptors.iter().for_each(AbortHandle::abort);
+        }
+        if !self.is_quiet_within(drain).await {
+            tracing::warn!(flows = self.live_flows(), "ending flows that did not finish in time");
+            // Flows that are gone already need no telling.
+            let _ = self.end_flows.send(true);
+            self.is_quiet_within(LAST_WORDS).await;
+        }
+        for task in self.tasks.drain(..).rev() {
+            task.abort();
+            // Aborted on purpose.
+            let _ = task.await;
+        }
+        if let Some(note) = note
+            && let Err(error) = self.recorder.event(note).await
+        {
+            tracing::error!(%error, "the end could not be recorded");
+        }
+        if let Err(error) = self.recorder.close().await {
+            tracing::error!(%error, "the store could not be closed in order");
+        }
+        self.kernel
+    }
+
+    async fn is_quiet_within(&self, time: Duration) -> bool {
+        let all = u32::try_from(self.capacity).unwrap_or(u32::MAX);
+        tokio::time::timeout(time, self.proxy.room.acquire_many(all)).await.is_ok_and(|all| all.is_ok())
+    }
+
+    /// A record of something the daemon itself did.
+    pub(super) fn note(kind: EventKind, detail: impl Into<String>) -> EventRecord {
+        EventRecord { detail: Some(detail.into()), ..EventRecord::new(kind, Timestamps::now()) }
+    }
+}
+
+/// Loads the kernel half, fills its tables, listens, and attaches, in this order: when the first program diverts,
+/// somebody listens, and everything that exists is classified.
+fn attach(plan: &Plan<'_>) -> Result<Attached, AppError> {
+    let intercept = &plan.config.intercept;
+    let pins = PinDir::new(&intercept.bpffs, plan.instance);
+    let setup = Setup { cgroup_root: plan.cgroup_root, pins, max_flows: intercept.max_flows.value() };
+    let mut kernel = Kernel::load(&setup)?;
+    let (mut tables, flows, ring) = Tables::open(&mut kernel)?;
+    let own = Namespace::own()?;
+    let places = Places::new(plan.config.scopes.clone(), plan.cgroup_root.to_owned());
+    // A predecessor's port is guarded by its programs; they have to know us before we may bind it.
+    let before = u16::try_from(tables.settings().listener_port).ok().filter(|port| *port != 0);
+    tables.put_settings(settings(before.unwrap_or(0), &places, plan.own_cgroup, own.cookie))?;
+    let keepalive = plan.config.proxy.keepalive;
+    let (listeners, port) = listen(intercept, before, keepalive)?;
+    tables.put_settings(settings(port, &places, plan.own_cgroup, own.cookie))?;
+    // Listeners in other namespaces died with the predecessor.
+    for cookie in tables.namespaces.keys() {
+        tables.namespaces.remove(&cookie);
+    }
+    places.publish(&mut tables)?;
+    kernel.attach()?;
+    // Whoever came between the two walks is found by the second, and whoever comes later by the programs.
+    places.publish(&mut tables)?;
+    let tables = Arc::new(Mutex::new(tables));
+    Ok(Attached { kernel, tables, flows, ring, places, own, listeners, port })
+}
+
+/// Listens on the configured port; without one on the predecessor's, or else on a free one.
+fn listen(
+    intercept: &config::Intercept,
+    before: Option<u16>,
+    keepalive: Duration,
+) -> Result<(Listeners, u16), InterceptError> {
+    let range = config::Intercept::FREE_PORTS;
+    match (intercept.listen_port, before) {
+        (Some(port), _) => Listeners::open(Some(port.get()), range, keepalive),
+        (None, Some(before)) => {
+            Listeners::open(Some(before), range.clone(), keepalive).or_else(|_| Listeners::open(None, range, keepalive))
+        }
+        (None, None) => Listeners::open(None, range, keepalive),
+    }
+}
+
+fn settings(port: u16, places: &Places, own_cgroup: u64, own_netns: u64) -> Settings {
+    Settings {
+        abi: ABI_VERSION,
+        listener_port: u32::from(port),
+        matching: places.matching(),
+        pad: 0,
+        own_cgroup,
+        own_netns,
+    }
+}
+
+fn attestor(config: &Config, root: &Path) -> Result<Attestor, AppError> {
+    let (domain, host) = (config.identity.trust_domain.as_str(), config.identity.host.as_str());
+    Ok(Attestor::new(domain, host, "/proc".into(), root.to_owned())?)
+}
+
+/// Where connections are received.
+#[derive(Clone)]
+struct Hall {
+    desk: Arc<Desk>,
+    proxy: Arc<Proxy>,
+    /// Destinations of the canary's connections.
+    sung: blocking::Sender<OrigDst>,
+    port: u16,
+}
+
+impl Hall {
+    /// Starts accepting from the listeners of one namespace.
+    fn accept(&self, acceptors: &Acceptors, from: &Arc<Namespace>, listeners: Listeners) -> Result<(), AppError> {
+        let failed = AppError::system;
+        let v4 = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, self.port));
+        let mut handles = Vec::new();
+        for (listener, addr) in [(Some(listeners.v4), v4), (listeners.v6, v6)] {
+            let Some(listener) = listener else { continue };
+            let listener = tokio::net::TcpListener::from_std(listener).map_err(failed("accepting connections"))?;
+            let task = tokio::spawn(self.clone().serve(listener, addr, Arc::clone(from)));
+            handles.push(task.abort_handle());
+        }
+        acceptors.lock().unwrap_or_else(PoisonError::into_inner).insert(from.cookie, handles);
+        Ok(())
+    }
+
+    async fn serve(self, listener: tokio::net::TcpListener, addr: SocketAddr, from: Arc<Namespace>) {
+        let told = AtomicBool::new(false);
+        loop {
+            let (client, peer) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of descriptors, most likely: others will be closed.
+                    if !told.swap(true, Relaxed) {
+                        tracing::error!(%error, "connections cannot be accepted for the moment");
+                    }
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    continue;
+                }
+            };
+            told.store(false, Relaxed);
+            let hall = self.clone();
+            let from = Arc::clone(&from);
+            tokio::spawn(async move {
+                let arrival = hall.desk.receive(client, peer, addr, &from);
+                hall.welcome(arrival).await;
+            });
+        }
+    }
+
+    async fn welcome(&self, arrival: Arrival) {
+        if let Arrival::Intercepted(intercepted) = &arrival
+            && intercepted.scope() == CANARY_SCOPE
+        {
+            // Nobody waits for it any more after the start.
+            let _ = self.sung.send(intercepted.destination());
+            return;
+        }
+        let name = |index| self.desk.places().scope(index).map(|scope| scope.name.clone());
+        self.proxy.serve(arrival, name).await;
+    }
+
+    /// Accepts from namespaces as they are found, and lets them go when nobody is in them.
+    async fn receive_namespaces(
+        self,
+        acceptors: Acceptors,
+        mut opened: mpsc::UnboundedReceiver<(Arc<Namespace>, Listeners)>,
+        mut closed: mpsc::UnboundedReceiver<u64>,
+    ) {
+        loop {
+            tokio::select! {
+                Some((namespace, listeners)) = opened.recv() => {
+                    if let Err(error) = self.accept(&acceptors, &namespace, listeners) {
+                        tracing::error!(%error, "a network namespace cannot be served");
+                    }
+                }
+                Some(cookie) = closed.recv() => {
+                    let gone = acceptors.lock().unwrap_or_else(PoisonError::into_inner).remove(&cookie);
+                    gone.iter().flatten().for_each(AbortHandle::abort);
+                }
+                else => return,
+            }
+        }
+    }
+}

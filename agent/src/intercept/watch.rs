@@ -1,0 +1,256 @@
+//! Follows what the kernel half reports, and keeps its tables true as processes, cgroups, devices and namespaces come
+//! and go.
+
+use super::{
+    InterceptError,
+    arrival::{Desk, socket_addr},
+    kernel::Kernel,
+    namespace::{Listeners, Namespace, Seen, guard_devices},
+    places::processes,
+    sockdiag::{Entry, SockDiag},
+    sweep,
+};
+use crate::{
+    config::Resolvers,
+    sys::{self, Raw},
+};
+use aya::maps::{MapData, RingBuf};
+use sallyport_ebpf::{Endpoint, Event, EventKind, TCP};
+use std::{
+    collections::{HashMap, HashSet},
+    fs, io,
+    os::unix::fs::MetadataExt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior, interval},
+};
+
+/// How often devices and namespaces are looked at.
+const TICK: Duration = Duration::from_secs(2);
+/// How often the whole cgroup tree is walked, to forget what is gone.
+const CENSUS: Duration = Duration::from_secs(60);
+
+/// What the watcher works on and with.
+pub struct Watch {
+    /// Tables and selectors.
+    pub desk: Arc<Desk>,
+    /// For devices.
+    pub kernel: Arc<Kernel>,
+    /// The daemon's own namespace.
+    pub own: Arc<Namespace>,
+    /// Port of the listeners, the same everywhere.
+    pub port: u16,
+    /// Keep-alive of accepted sockets.
+    pub keepalive: Duration,
+    /// DNS servers.
+    pub resolvers: Resolvers,
+    /// Where listeners of new namespaces go, to be accepted from until their handle is dropped.
+    pub opened: mpsc::UnboundedSender<(Arc<Namespace>, Listeners)>,
+    /// Where namespaces that are gone go.
+    pub closed: mpsc::UnboundedSender<u64>,
+    /// Where everything worth recording goes. Bounded: a full channel holds the ring back, which counts what it loses.
+    pub news: mpsc::Sender<Event>,
+    /// Other namespaces: cookie → inode and handle.
+    pub others: Mutex<HashMap<u64, (u64, Arc<Namespace>)>>,
+}
+
+impl Watch {
+    /// Follows the ring until the daemon ends.
+    ///
+    /// # Errors
+    /// When the ring cannot be polled.
+    pub async fn follow(self: Arc<Self>, ring: RingBuf<MapData>) -> io::Result<()> {
+        let mut ring = sys::pollable(ring)?;
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut census = Instant::now() + CENSUS;
+        loop {
+            tokio::select! {
+                ready = ring.readable_mut() => {
+                    let mut ready = ready?;
+                    let mut events = Vec::new();
+                    while let Some(item) = ready.get_inner_mut().next() {
+                        events.extend(sys::event(&item));
+                        if events.len() == 256 {
+                            break;
+                        }
+                    }
+                    // Ready stays set while the ring may hold more: a cut-short batch is followed by another.
+                    if events.len() < 256 {
+                        ready.clear_ready();
+                    }
+                    for event in events {
+                        self.take(event).await;
+                    }
+                }
+                _ = tick.tick() => {
+                    let full = Instant::now() >= census;
+                    if full {
+                        census = Instant::now() + CENSUS;
+                    }
+                    let watch = Arc::clone(&self);
+                    // Walks /proc, so not on a thread that moves bytes.
+                    let _ = tokio::task::spawn_blocking(move || watch.look_around(full)).await;
+                }
+            }
+        }
+    }
+
+    async fn take(self: &Arc<Self>, event: Event) {
+        const UNKNOWN: u32 = EventKind::Unknown as u32;
+        const NETNS: u32 = EventKind::UnknownNetns as u32;
+        const FOREIGN: u32 = EventKind::ForeignSocket as u32;
+        match event.kind {
+            UNKNOWN => {
+                let mut tables = self.desk.tables.lock().unwrap_or_else(PoisonError::into_inner);
+                self.desk.places().classify(&event.task, &mut tables);
+            }
+            NETNS => {
+                let watch = Arc::clone(self);
+                let seen = Seen { pid: event.task.tgid, cookie: Some(event.netns) };
+                tokio::task::spawn_blocking(move || watch.enter(seen));
+            }
+            FOREIGN => {
+                let watch = Arc::clone(self);
+                let judged = tokio::task::spawn_blocking(move || watch.judge_foreign(&event)).await;
+                if matches!(judged, Ok(true)) {
+                    self.tell(event).await;
+                }
+            }
+            _ => self.tell(event).await,
+        }
+    }
+
+    async fn tell(&self, event: Event) {
+        // The receiver lives as long as the daemon.
+        let _ = self.news.send(event).await;
+    }
+
+    /// Opens a namespace: its listeners first, then the kernel half lets its SYNs through.
+    fn enter(&self, seen: Seen) {
+        let known = |cookie| self.others().contains_key(&cookie);
+        if seen.cookie.is_some_and(known) {
+            return;
+        }
+        let inode = fs::metadata(format!("/proc/{}/ns/net", seen.pid)).map_or(0, |meta| meta.ino());
+        match Namespace::enter(seen, Arc::clone(&self.kernel), self.port, self.keepalive) {
+            Ok((namespace, listeners)) => {
+                let cookie = namespace.cookie;
+                if self.others().insert(cookie, (inode, Arc::clone(&namespace))).is_some() {
+                    return;
+                }
+                let _ = self.opened.send((namespace, listeners));
+                let mut tables = self.desk.tables.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Err(error) = tables.namespaces.put(&cookie, u32::from(self.port)) {
+                    tracing::error!(%error, "managed processes of a network namespace cannot be served");
+                }
+                tracing::info!(cookie, "serving another network namespace");
+            }
+            Err(error) => {
+                tracing::warn!(pid = seen.pid, %error, "a network namespace cannot be served: its processes are refused");
+            }
+        }
+    }
+
+    fn others(&self) -> std::sync::MutexGuard<'_, HashMap<u64, (u64, Arc<Namespace>)>> {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Guards new devices, serves namespaces that members are in, leaves those that nobody is in any more.
+    fn look_around(&self, full: bool) {
+        guard_devices(&self.kernel, self.own.cookie);
+        if let Err(error) = self.publish_resolvers() {
+            tracing::error!(%error, "the DNS servers could not be published");
+        }
+        let places = self.desk.places();
+        let members: HashSet<u32> = {
+            let mut tables = self.desk.tables.lock().unwrap_or_else(PoisonError::into_inner);
+            if full && let Err(error) = places.publish_cgroups(&mut tables) {
+                tracing::error!(%error, "cgroups could not be classified: new ones are diverted until they are");
+            }
+            tables.members.keys().into_iter().collect()
+        };
+        self.visit_namespaces(&members);
+    }
+
+    fn visit_namespaces(&self, members: &HashSet<u32>) {
+        let own = fs::metadata("/proc/self/ns/net").map_or(0, |meta| meta.ino());
+        let mut inhabited = HashSet::new();
+        let mut strangers = HashMap::new();
+        for pid in processes() {
+            let Ok(inode) = fs::metadata(format!("/proc/{pid}/ns/net")).map(|meta| meta.ino()) else { continue };
+            if inode != own {
+                inhabited.insert(inode);
+                if members.contains(&pid) {
+                    strangers.insert(inode, pid);
+                }
+            }
+        }
+        let mut gone = Vec::new();
+        for (cookie, (inode, namespace)) in self.others().iter() {
+            strangers.remove(inode);
+            if inhabited.contains(inode) {
+                namespace.guard_devices();
+            } else {
+                gone.push(*cookie);
+            }
+        }
+        for pid in strangers.into_values() {
+            self.enter(Seen { pid, cookie: None });
+        }
+        for cookie in gone {
+            self.desk.tables.lock().unwrap_or_else(PoisonError::into_inner).namespaces.remove(&cookie);
+            self.others().remove(&cookie);
+            let _ = self.closed.send(cookie);
+            tracing::info!(cookie, "left a network namespace that nobody is in");
+        }
+    }
+
+    /// Writes the DNS servers into the kernel's table.
+    ///
+    /// # Errors
+    /// When there are more than it holds.
+    pub fn publish_resolvers(&self) -> Result<(), InterceptError> {
+        let wanted: HashSet<Endpoint> = self.resolvers.now().into_iter().map(endpoint).collect();
+        let mut tables = self.desk.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let present: HashSet<Endpoint> = tables.resolvers.keys().into_iter().map(|raw| raw.0).collect();
+        for old in present.difference(&wanted) {
+            tables.resolvers.remove(&Raw(*old));
+        }
+        for new in wanted.difference(&present) {
+            tables.resolvers.put(&Raw(*new), 1)?;
+        }
+        Ok(())
+    }
+
+    /// True when a member really holds the socket that was opened outside every scope: it is destroyed. A bystander
+    /// that only ran while an interrupt sent somebody else's packet is cleared for that socket.
+    fn judge_foreign(&self, event: &Event) -> bool {
+        let Some(entry) = find(event) else { return false };
+        if sweep::holds(event.task.tgid, &entry) {
+            let destroyed = SockDiag::open().and_then(|diag| diag.destroy(&entry));
+            if let Err(error) = destroyed {
+                tracing::error!(%error, "a connection handed into a scope could not be ended; its packets are dropped");
+            }
+            return true;
+        }
+        let mut tables = self.desk.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        // A full table evicts: the socket is asked about again.
+        let _ = tables.cleared.put(&event.cookie, event.task.tgid);
+        false
+    }
+}
+
+fn find(event: &Event) -> Option<Entry> {
+    let local = socket_addr(&event.local, event.local_port);
+    let entries = SockDiag::open().ok()?.list(TCP).ok()?;
+    entries.into_iter().find(|entry| entry.cookie == event.cookie && entry.local == local)
+}
+
+/// A DNS server as the kernel half looks it up.
+fn endpoint(server: std::net::SocketAddr) -> Endpoint {
+    Endpoint { addr: super::arrival::addr(server.ip()), port: server.port(), pad: [0; 3] }
+}

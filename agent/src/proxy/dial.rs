@@ -1,0 +1,34 @@
+//! Opens the connection to where the process asked to go, in the namespace it asked from.
+
+use crate::{
+    config,
+    intercept::{OrigDst, namespace::Namespace},
+    record::Outcome,
+};
+use socket2::{Domain, TcpKeepalive};
+use std::io;
+use tokio::net::{TcpSocket, TcpStream};
+
+/// Connects within the configured time.
+pub(super) async fn dial(namespace: &Namespace, to: OrigDst, limits: &config::Proxy) -> io::Result<TcpStream> {
+    let socket = namespace.socket(Domain::for_address(to.0)).await?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(limits.keepalive))?;
+    let socket = TcpSocket::from_std_stream(socket.into());
+    match tokio::time::timeout(limits.connect_timeout, socket.connect(to.0)).await {
+        Ok(connected) => connected,
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+/// What a failed dial is called in the record.
+pub(super) fn outcome(error: &io::Error) -> Outcome {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => Outcome::UpstreamRefused,
+        io::ErrorKind::TimedOut => Outcome::UpstreamTimeout,
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable => {
+            Outcome::UpstreamUnreachable
+        }
+        _ => Outcome::Failed,
+    }
+}

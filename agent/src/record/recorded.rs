@@ -1,0 +1,58 @@
+//! The proof that a connection was recorded: nothing is sent to an upstream without one.
+
+use tokio::net::TcpStream;
+
+use super::{RecordError, Recorder, SessionId, SessionStart};
+use crate::policy::Permitted;
+
+/// A permitted connection that is in the store, or whose scope of failure says it may go on without.
+///
+/// It cannot be made without the recorder:
+/// ```compile_fail
+/// fn skip(permitted: sallyport::policy::Permitted) -> sallyport::record::Recorded {
+///     sallyport::record::Recorded { permitted, session: None }
+/// }
+/// ```
+/// and not from a connection that was not decided upon:
+/// ```compile_fail
+/// fn undecided(one: sallyport::intercept::arrival::Intercepted) -> sallyport::record::Recorded {
+///     sallyport::record::Recorded::unrecorded(one)
+/// }
+/// ```
+pub struct Recorded {
+    permitted: Permitted,
+    session: Option<SessionId>,
+}
+
+impl Recorded {
+    /// For `audit.on_failure = "allow"`: goes on although the store failed.
+    pub(crate) fn unrecorded(permitted: Permitted) -> Self {
+        Self { permitted, session: None }
+    }
+
+    /// The client's stream, to be relayed, and the session to end afterwards.
+    pub(crate) fn into_parts(self) -> (TcpStream, Option<SessionId>) {
+        (self.permitted.into_intercepted().into_client(), self.session)
+    }
+}
+
+/// A connection that could not be recorded.
+pub struct Unrecorded {
+    /// The connection.
+    pub permitted: Permitted,
+    /// Why not.
+    pub error: RecordError,
+}
+
+impl Recorder {
+    /// Records that a permitted connection begins; see [`Recorder::begin`].
+    ///
+    /// # Errors
+    /// The connection, back, when it could not be recorded.
+    pub async fn record(&self, permitted: Permitted, start: SessionStart) -> Result<Recorded, Box<Unrecorded>> {
+        match self.begin(start).await {
+            Ok(session) => Ok(Recorded { permitted, session: Some(session) }),
+            Err(error) => Err(Box::new(Unrecorded { permitted, error })),
+        }
+    }
+}
