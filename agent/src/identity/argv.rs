@@ -1,5 +1,6 @@
 //! The argument vector for the record: bounded, and without the secrets people put on command lines.
 
+use super::habits::{CONTAINERS, HABITS, HARMLESS_P, SHELLS};
 use super::secrets::{MASK, is_secret_name, mask_within};
 
 /// Bytes of `/proc/PID/cmdline` looked at.
@@ -10,125 +11,6 @@ const MAX_ARGS: usize = 128;
 const MAX_DEPTH: u32 = 4;
 /// Shown in place of what was left out.
 const CUT: &str = "…";
-
-/// One-letter flags with a secret, by program: glued to the flag (`-psecret`), or as the next argument too.
-struct Habit {
-    programs: &'static [&'static str],
-    flag: &'static str,
-    next: bool,
-}
-
-const HABITS: [Habit; 9] = [
-    Habit {
-        programs: &[
-            "mysql",
-            "mysqldump",
-            "mysqladmin",
-            "mysqlimport",
-            "mysqlshow",
-            "mariadb",
-            "mariadb-dump",
-            "mariadb-admin",
-            "mycli",
-            "7z",
-            "7za",
-            "7zr",
-        ],
-        flag: "-p",
-        next: false,
-    },
-    Habit {
-        programs: &[
-            "sshpass",
-            "mongo",
-            "mongosh",
-            "mongodump",
-            "mongorestore",
-            "mongoexport",
-            "mongoimport",
-            "cqlsh",
-            "rabbitmqadmin",
-            "az",
-            "oc",
-            "clickhouse",
-            "beeline",
-            "htpasswd",
-        ],
-        flag: "-p",
-        next: true,
-    },
-    Habit { programs: CONTAINERS, flag: "-p", next: true },
-    Habit { programs: &["redis-cli", "valkey-cli", "keydb-cli", "http", "https"], flag: "-a", next: true },
-    Habit {
-        programs: &["ldapsearch", "ldapadd", "ldapmodify", "ldapdelete", "ldapwhoami", "ldappasswd"],
-        flag: "-w",
-        next: true,
-    },
-    Habit {
-        programs: &[
-            "mosquitto_pub",
-            "mosquitto_sub",
-            "sqlcmd",
-            "bcp",
-            "tsql",
-            "zip",
-            "unzip",
-            "ssh-keygen",
-            "ipmitool",
-            "isql",
-        ],
-        flag: "-P",
-        next: true,
-    },
-    Habit { programs: &["ssh-keygen"], flag: "-N", next: true },
-    Habit { programs: &["smbclient", "rpcclient", "net"], flag: "-U", next: true },
-    Habit { programs: &["openssl"], flag: "-k", next: true },
-];
-
-/// Here `-p` also publishes a port and `-u` is a uid with a gid.
-const CONTAINERS: &[&str] = &["docker", "podman", "nerdctl", "buildah", "skopeo", "helm", "oras"];
-
-/// Programs whose `-p…` is known to be no secret.
-const HARMLESS_P: &[&str] = &[
-    "ssh",
-    "psql",
-    "pg_dump",
-    "pg_dumpall",
-    "pg_restore",
-    "pg_isready",
-    "pg_basebackup",
-    "createdb",
-    "dropdb",
-    "vacuumdb",
-    "pgbench",
-    "nmap",
-    "nc",
-    "ncat",
-    "socat",
-    "find",
-    "gcc",
-    "g++",
-    "cc",
-    "c++",
-    "clang",
-    "clang++",
-    "ld",
-    "mkdir",
-    "cp",
-    "rsync",
-    "tar",
-    "ps",
-    "pgrep",
-    "lsof",
-    "iptables",
-    "cargo",
-    "make",
-    "perl",
-    "ruby",
-    "patch",
-    "install",
-    "touch",
-];
 
 /// The arguments as text, redacted; `cut` says that the process had more.
 pub(super) fn argv(args: &[&[u8]], cut: bool) -> Vec<String> {
@@ -165,6 +47,8 @@ enum Next {
     Login,
     /// A secret, unless it is a port.
     NotPort,
+    /// A command line for a shell.
+    Script,
 }
 
 impl Line {
@@ -173,6 +57,7 @@ impl Line {
             Next::Secret => return MASK.to_owned(),
             Next::NotPort if !is_port(arg) => return MASK.to_owned(),
             Next::Login => return login(arg).unwrap_or_else(|| mask_within(arg)),
+            Next::Script => return self.inside(&mask_within(arg)),
             Next::NotPort | Next::Plain => {}
         }
         if let Some(shown) = self.flag(arg) {
@@ -184,7 +69,7 @@ impl Line {
         let masked = mask_within(arg);
         if arg.contains(char::is_whitespace) && self.depth < MAX_DEPTH {
             // A command line inside an argument, as for `sh -c`.
-            return Self { depth: self.depth + 1, ..Self::default() }.shell(&masked);
+            return self.inside(&masked);
         }
         self.notice_program(arg);
         masked
@@ -226,6 +111,10 @@ impl Line {
         if let Some(header) = arg.strip_prefix("-H") {
             return Some(format!("-H{}", mask_within(header)));
         }
+        if arg.ends_with('c') && self.runs(SHELLS) {
+            self.next = Next::Script;
+            return Some(arg.to_owned());
+        }
         let habit = HABITS.iter().find(|h| arg.starts_with(h.flag) && self.runs(h.programs));
         if let Some(habit) = habit {
             let ports = self.runs(CONTAINERS);
@@ -242,6 +131,11 @@ impl Line {
         (!self.runs(HARMLESS_P) && !is_word_with_p(glued)).then(|| format!("-p{MASK}"))
     }
 
+    /// A command line within this one.
+    fn inside(&self, text: &str) -> String {
+        Self { depth: self.depth + 1, ..Self::default() }.shell(text)
+    }
+
     fn runs(&self, programs: &[&str]) -> bool {
         programs.contains(&self.program.as_str())
     }
@@ -250,7 +144,7 @@ impl Line {
     fn notice_program(&mut self, arg: &str) {
         let base = arg.rsplit('/').next().unwrap_or(arg);
         let known = |programs: &[&str]| programs.contains(&base);
-        if HABITS.iter().any(|h| known(h.programs)) || known(HARMLESS_P) {
+        if HABITS.iter().any(|h| known(h.programs)) || known(HARMLESS_P) || known(SHELLS) {
             base.clone_into(&mut self.program);
         }
     }
@@ -274,12 +168,11 @@ impl Line {
 
     fn word(&mut self, word: &str) -> String {
         let bare = word.trim_matches(['"', '\'']);
-        let masked = self.next;
-        if !matches!(masked, Next::Plain) {
-            return self.argument(bare);
+        if !matches!(self.next, Next::Plain) {
+            return word.replacen(bare, &self.argument(bare), 1);
         }
         if bare.contains(char::is_whitespace) && bare.len() < word.len() && self.depth < MAX_DEPTH {
-            return word.replacen(bare, &Self { depth: self.depth + 1, ..Self::default() }.shell(bare), 1);
+            return word.replacen(bare, &self.inside(bare), 1);
         }
         match self.flag(bare) {
             Some(shown) => shown,
@@ -390,7 +283,7 @@ mod tests {
             ("curl|-H|Authorization: Bearer abc|h", "curl|-H|Authorization: ***|h"),
             ("curl|-HX-Api-Key: abc", "curl|-HX-Api-Key:***"),
             ("sh|-c|PGPASSWORD=x psql -h db && mysql -phunter2 x", "sh|-c|PGPASSWORD=*** psql -h db && mysql -p*** x"),
-            ("sh|-c|tool --password 'a b' --host h", "sh|-c|tool --password *** --host h"),
+            ("sh|-c|tool --password 'a b' --host h", "sh|-c|tool --password '***' --host h"),
             (
                 "sh|-c|curl -u ada:x h; bash -c \"tool --token t v\"",
                 "sh|-c|curl -u ada:*** h; bash -c \"tool --token *** v\"",

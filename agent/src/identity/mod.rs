@@ -12,6 +12,7 @@ mod attest;
 mod cache;
 mod cgroup;
 mod executable;
+mod habits;
 mod passwd;
 mod process;
 pub mod procfs;

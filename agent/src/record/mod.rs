@@ -10,6 +10,7 @@ mod checkpoint;
 mod error;
 mod event;
 mod file;
+mod found;
 mod process;
 mod read;
 mod recorded;
@@ -22,7 +23,8 @@ mod writers;
 
 pub use error::{RecordError, StoreError};
 pub use event::{EventKind, EventRecord, hook_name};
-pub use read::{EventRow, Filter, SessionDetail, SessionRow, Store};
+pub use found::{EventRow, SessionDetail, SessionRow};
+pub use read::{Filter, Store};
 pub use recorded::{Recorded, Unrecorded};
 pub use recorder::{Recorder, Role};
 pub use session::{Decision, Outcome, Protocol, SessionEnd, SessionId, SessionStart, Timestamps};
