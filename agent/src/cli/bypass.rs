@@ -18,7 +18,10 @@ pub(super) fn run(config: &Config, args: &args::Bypass, screen: &mut Screen) -> 
     let scopes = match Client::connect(&config.runtime_dir) {
         Ok(mut client) => match client.ask(&Request::Bypass(request))? {
             Response::Bypassed { scopes } => scopes,
-            other @ (Response::Status(_) | Response::Refused { .. } | Response::Malformed { .. }) => {
+            other @ (Response::Status(_)
+            | Response::Refused { .. }
+            | Response::Forbidden { .. }
+            | Response::Malformed { .. }) => {
                 return Err(unexpected(other));
             }
         },

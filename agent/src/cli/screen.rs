@@ -5,6 +5,8 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 
 use serde::Serialize;
 
+use crate::config::steers;
+
 /// Where a command prints.
 pub struct Screen {
     out: BufWriter<Box<dyn Write>>,
@@ -96,14 +98,9 @@ impl Screen {
 pub fn printable(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() || is_direction(c) { clean.extend(c.escape_default()) } else { clean.push(c) }
+        if steers(c) { clean.extend(c.escape_default()) } else { clean.push(c) }
     }
     clean
-}
-
-/// Marks that reorder what follows them on the screen (Unicode TR 9).
-fn is_direction(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn wants_colour() -> bool {

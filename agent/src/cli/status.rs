@@ -22,7 +22,10 @@ pub(super) fn show(config: &Config, screen: &mut Screen) -> Result<Exit, Failure
     match response {
         Response::Status(status) if screen.is_json() => screen.json(&Running { running: true, status: &status })?,
         Response::Status(status) => running(&status, screen)?,
-        other @ (Response::Bypassed { .. } | Response::Refused { .. } | Response::Malformed { .. }) => {
+        other @ (Response::Bypassed { .. }
+        | Response::Refused { .. }
+        | Response::Forbidden { .. }
+        | Response::Malformed { .. }) => {
             return Err(unexpected(other));
         }
     }
@@ -32,7 +35,8 @@ pub(super) fn show(config: &Config, screen: &mut Screen) -> Result<Exit, Failure
 /// What an answer means that is not the one asked for.
 pub(super) fn unexpected(response: Response) -> Failure {
     match response {
-        Response::Refused { message } => Failure::new(Exit::NO_PERMISSION, format!("the daemon refused: {message}")),
+        Response::Forbidden { message } => Failure::new(Exit::NO_PERMISSION, format!("the daemon refused: {message}")),
+        Response::Refused { message } => Failure::new(Exit::UNAVAILABLE, format!("the daemon refused: {message}")),
         Response::Malformed { message } => {
             Failure::new(Exit::UNAVAILABLE, format!("the daemon did not understand (another version?): {message}"))
         }

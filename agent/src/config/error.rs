@@ -184,9 +184,15 @@ fn excerpt(head: &str, rest: &str, width: usize) -> (String, (usize, usize)) {
 fn tame(c: char) -> char {
     match c {
         '\t' => ' ',
-        c if c.is_control() => '\u{FFFD}',
+        c if steers(c) => '\u{FFFD}',
         c => c,
     }
+}
+
+/// Whether `c` makes a terminal do something: control characters, and marks that reorder what follows (UAX 9).
+pub fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn printable(text: &str) -> String {

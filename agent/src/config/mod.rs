@@ -20,7 +20,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 pub use self::duration::{DurationError, duration, in_words};
-pub use self::error::{ConfigErrors, Problem};
+pub use self::error::{ConfigErrors, Problem, steers};
 pub use self::glob::Glob;
 pub use self::host::{Host, ThisHost, resolv_conf};
 pub use self::suggest::nearest;

@@ -174,7 +174,7 @@ mod tests {
         let refused = |access| {
             with_daemon(access, |dir| {
                 let response = Client::connect_to_user(dir, own_uid()).unwrap().ask(&Request::Status).unwrap();
-                matches!(response, Response::Refused { .. })
+                matches!(response, Response::Forbidden { .. })
             })
         };
         assert!(refused(Access { uid: own_uid() + 1, managed: Box::new(|_| false) }).await);

@@ -36,6 +36,11 @@ pub enum Response {
         /// One sentence for the operator.
         message: String,
     },
+    /// Whoever asks may not; the connection closes.
+    Forbidden {
+        /// One sentence for the operator.
+        message: String,
+    },
     /// The request was not understood; the connection closes.
     Malformed {
         /// One sentence for the operator.

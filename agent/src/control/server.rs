@@ -94,7 +94,7 @@ async fn converse<H: Handler>(stream: UnixStream, handler: &H, access: &Access) 
     let mut stream = BufReader::new(stream);
     if let Some(message) = access.refusal(peer) {
         tracing::warn!(pid = peer.pid, uid = peer.uid, "control socket: refused, {message}");
-        return answer(&mut stream, &Response::Refused { message: message.to_owned() }).await;
+        return answer(&mut stream, &Response::Forbidden { message: message.to_owned() }).await;
     }
     let mut line = Vec::new();
     loop {
