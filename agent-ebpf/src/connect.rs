@@ -139,7 +139,9 @@ fn judge_stream<const V4: bool>(ctx: *mut bpf_sock_addr, here: Placement, settin
     if let Some(scope) = scope(here.scope)
         && is_open::<V4>(ctx, scope, settings)
     {
-        report_target::<V4>(ctx, here,
+        report_target::<V4>(
+            ctx,
+            here,
             if scope.bypass_until_ns != 0 { EventKind::Bypassed } else { EventKind::FailedOpen },
         );
         return ALLOW;

@@ -8,16 +8,15 @@ use crate::{
 use aya_ebpf::{
     bindings::{__sk_buff, bpf_sock},
     helpers::generated::{
-        bpf_get_socket_cookie, bpf_get_socket_uid, bpf_sk_fullsock, bpf_skb_cgroup_id, bpf_skb_load_bytes,
-        bpf_tcp_sock,
+        bpf_get_socket_cookie, bpf_get_socket_uid, bpf_sk_fullsock, bpf_skb_cgroup_id, bpf_skb_load_bytes, bpf_tcp_sock,
     },
     macros::{cgroup_skb, classifier},
     programs::{SkBuffContext, TcContext},
 };
 use core::ffi::c_void;
 use sallyport_ebpf::{
-    Addr, CANARY_SCOPE, Counter, Endpoint, EventKind, Hook, MATCH_USER, Placement, SCOPE_INBOUND, SCOPE_UDP,
-    SOCKET_FOREIGN, SOCKET_HELD, SOCKET_INBOUND, Settings, SocketState, TCP, UDP, V4_MAPPED,
+    Addr, CANARY_SCOPE, Counter, Endpoint, EventKind, Hook, MATCH_USER, NO_SCOPE, Placement, SCOPE_INBOUND, SCOPE_UDP,
+    SOCKET_HELD, SOCKET_INBOUND, Settings, SocketState, TCP, UDP, V4_MAPPED,
 };
 
 const PASS: i32 = 1;
@@ -128,6 +127,9 @@ fn foreign(skb: *mut __sk_buff, sk: *mut bpf_sock) -> i32 {
     let tgid = task::tgid_by_type();
     // SAFETY: reads a map.
     let Some(member) = (unsafe { MEMBERS.get(&tgid) }) else { return PASS };
+    if *member == NO_SCOPE {
+        return PASS;
+    }
     let here = place::managed(*member);
     // SAFETY: `sk` was checked for null.
     let full = unsafe { bpf_sk_fullsock(sk) };
@@ -214,7 +216,11 @@ fn endpoints(skb: *mut __sk_buff) -> (Endpoint, Endpoint) {
     let mut ports = [0u8; 4];
     if v6 {
         let mut next = [0u8; 1];
-        if load(skb, 8, &mut from.addr) && load(skb, 24, &mut to.addr) && load(skb, 6, &mut next) && next[0] != 0 {
+        if load(skb, 8, &mut from.addr)
+            && load(skb, 24, &mut to.addr)
+            && load(skb, 6, &mut next)
+            && (next[0] == TCP || next[0] == UDP)
+        {
             load(skb, 40, &mut ports);
         }
     } else {
@@ -270,5 +276,3 @@ fn describe(event: &mut sallyport_ebpf::Event, skb: *mut __sk_buff) {
         }
     }
 }
-
-const _: () = assert!(SOCKET_FOREIGN != SOCKET_INBOUND);

@@ -193,9 +193,6 @@ pub const SOCKET_DIVERTED: u32 = 1;
 pub const SOCKET_INBOUND: u32 = 2;
 /// The SYN waits for its namespace to get a listener.
 pub const SOCKET_HELD: u32 = 4;
-/// The socket was opened outside every scope and is being used from inside one: nothing more of it leaves.
-pub const SOCKET_FOREIGN: u32 = 8;
-
 /// What one scope permits beyond TCP through the proxy.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

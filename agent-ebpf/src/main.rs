@@ -5,31 +5,34 @@
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 #![cfg_attr(
     target_arch = "bpf",
-    expect(unsafe_code, reason = "every helper call and context access is a raw pointer here; the verifier is the judge")
+    expect(
+        unsafe_code,
+        reason = "every helper call and context access is a raw pointer here; the verifier is the judge"
+    )
 )]
 
-#[cfg(target_arch = "bpf")]
-mod maps;
-#[cfg(target_arch = "bpf")]
-mod task;
-#[cfg(target_arch = "bpf")]
-mod scope;
-#[cfg(target_arch = "bpf")]
-mod report;
-#[cfg(target_arch = "bpf")]
-mod socket;
 #[cfg(target_arch = "bpf")]
 mod connect;
 #[cfg(target_arch = "bpf")]
 mod datagram;
 #[cfg(target_arch = "bpf")]
+mod egress;
+#[cfg(target_arch = "bpf")]
 mod flow;
 #[cfg(target_arch = "bpf")]
-mod egress;
+mod lsm;
+#[cfg(target_arch = "bpf")]
+mod maps;
 #[cfg(target_arch = "bpf")]
 mod member;
 #[cfg(target_arch = "bpf")]
-mod lsm;
+mod report;
+#[cfg(target_arch = "bpf")]
+mod scope;
+#[cfg(target_arch = "bpf")]
+mod socket;
+#[cfg(target_arch = "bpf")]
+mod task;
 
 /// Helpers that only `Dual MIT/GPL` and GPL programs may call are used.
 #[cfg(target_arch = "bpf")]

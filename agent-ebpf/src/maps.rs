@@ -33,7 +33,8 @@ pub static USERS: HashMap<u32, Placement> = HashMap::with_max_entries(4096, 0);
 /// Process image → verdict, written by the daemon only.
 #[map(name = "EXES")]
 pub static EXES: LruHashMap<ExeKey, Placement> = LruHashMap::with_max_entries(16_384, 0);
-/// Processes that entered a scope, by tgid → scope. A process leaves only by exiting or by an outsider's hand.
+/// Processes that entered a scope, by tgid → scope, or `NO_SCOPE` while the daemon
+/// has not classified them. A process leaves only by exiting or by an outsider's hand.
 #[map(name = "MEMBERS")]
 pub static MEMBERS: HashMap<u32, u32> = HashMap::with_max_entries(PLACE_CAPACITY, 0);
 /// DNS servers that may be asked directly.

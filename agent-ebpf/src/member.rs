@@ -5,11 +5,7 @@ use crate::{
     maps::{CGROUPS, MEMBERS, count, settings},
     report, scope as place, task,
 };
-use aya_ebpf::{
-    EbpfContext,
-    macros::tracepoint,
-    programs::TracePointContext,
-};
+use aya_ebpf::{EbpfContext, macros::tracepoint, programs::TracePointContext};
 use sallyport_ebpf::{Counter, EventKind, Hook};
 
 /// Field offsets of `cgroup/cgroup_attach_task` and `sched/sched_process_*`, from the kernel's event formats; the
@@ -20,13 +16,17 @@ const FORK_CHILD: usize = 20;
 /// `SIGKILL`
 const SIGKILL: u32 = 9;
 
-/// A new image in a managed place becomes a member.
+/// A new image in a managed place becomes a member; in an unknown place it becomes one until the daemon has looked, so
+/// that it cannot leave meanwhile.
 #[tracepoint(category = "sched", name = "sched_process_exec")]
 pub fn on_exec(_ctx: TracePointContext) -> u32 {
     let Some(settings) = settings() else { return 0 };
     let here = place::of_current(settings);
-    if place::is_managed(here) {
+    if !place::is_free(here) {
         join(task::tgid(), here.scope);
+    }
+    if place::is_unknown(here) {
+        report::send(EventKind::Unknown, Hook::Migrate, here.scope, |event| task::capture(&mut event.task));
     }
     0
 }

@@ -14,7 +14,9 @@ use aya_ebpf::{
         },
     },
 };
-use sallyport_ebpf::{MATCH_EXE, MATCH_USER, NO_SCOPE, Placement, SCOPE_OBSERVE, Scope, Settings, SocketState, UNSET, Verdict};
+use sallyport_ebpf::{
+    MATCH_EXE, MATCH_USER, NO_SCOPE, Placement, SCOPE_OBSERVE, Scope, Settings, SocketState, UNSET, Verdict,
+};
 
 /// How deep a scope's own cgroup may lie. The daemon refuses deeper selectors, so a descendant of any depth is found.
 const MAX_LEVEL: i32 = 16;
@@ -54,7 +56,7 @@ pub fn is_free(place: Placement) -> bool {
 pub fn of_current(settings: &Settings) -> Placement {
     // SAFETY: reads a map; the daemon replaces values whole.
     if let Some(scope) = unsafe { MEMBERS.get(&task::tgid()) } {
-        return managed(*scope);
+        return if *scope == NO_SCOPE { UNKNOWN } else { managed(*scope) };
     }
     // SAFETY: takes no argument.
     let leaf = unsafe { bpf_get_current_cgroup_id() };

@@ -5,7 +5,7 @@
 //! one the kernel half saw is shown by its start time, image, owner, cgroup and login, looked at before and after.
 
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -340,10 +340,9 @@ fn still_lives(pidfd: &OwnedFd) -> Result<(), Mismatch> {
     }
 }
 
+#[cfg(test)]
 impl Attestor {
-    /// The v2 tree this attestor reads.
-    #[must_use]
-    pub fn cgroup_root(&self) -> &Path {
-        &self.cgroup_root
+    pub(super) fn with_passwd(self, passwd: PathBuf) -> Self {
+        Self { passwd, ..self }
     }
 }

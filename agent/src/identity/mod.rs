@@ -19,6 +19,8 @@ pub mod procfs;
 mod secrets;
 mod snapshot;
 mod spiffe;
+#[cfg(test)]
+mod tests;
 
 pub use argv::redact;
 pub use attest::{AttestError, Attestor};

@@ -321,13 +321,16 @@ fn replace_or_create(program: BorrowedFd<'_>, target: u32, kind: Attach, path: &
 
 /// For links whose program cannot be replaced: the new one runs before the old one goes.
 fn replace_pin(link: FdLink, path: &Path) -> Result<(), InterceptError> {
-    let old = path.with_extension("old");
-    let moved = fs::rename(path, &old).is_ok();
+    // No dots: bpf file systems reserve them.
+    let mut old = path.as_os_str().to_owned();
+    old.push("-old");
+    let unless_missing = |done: io::Result<()>| match done {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Step::Pin.because(e)),
+        _ => Ok(()),
+    };
+    unless_missing(fs::rename(path, &old))?;
     link.pin(path).map_err(|e| Step::Pin.because(e))?;
-    if moved {
-        fs::remove_file(&old).map_err(Step::Pin.failed())?;
-    }
-    Ok(())
+    unless_missing(fs::remove_file(&old))
 }
 
 fn check_format(category: &str, event: &str, parts: &[&str]) -> Result<(), InterceptError> {

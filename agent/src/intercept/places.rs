@@ -164,6 +164,17 @@ impl Places {
     ///
     /// `None` when neither can be established: the task is gone, or is no longer what the kernel saw.
     pub fn classify(&self, task: &Task, tables: &mut Tables) -> Option<Placement> {
+        let place = self.judge(task, tables)?;
+        if place.verdict == Verdict::Managed as u32 {
+            // A full table leaves the process to its cgroup's verdict, which holds as long as it stays there.
+            let _ = tables.members.put(&task.tgid, place.scope);
+        } else if tables.members.read(&task.tgid) == Some(abi::NO_SCOPE) {
+            tables.members.remove(&task.tgid);
+        }
+        Some(place)
+    }
+
+    fn judge(&self, task: &Task, tables: &mut Tables) -> Option<Placement> {
         let path = cgroup_of(task, &self.cgroup_root)?;
         // Parents first, so that the kernel's walk never finds a child without its parents.
         let mut place = CLEAR;
@@ -179,9 +190,6 @@ impl Places {
         let exe = self.classify_exe(task)?;
         let key = ExeKey { ino: task.exe_ino, dev: task.exe_dev, pad: 0 };
         let _ = tables.exes.put(&Raw(key), Raw(exe));
-        if exe.verdict == Verdict::Managed as u32 {
-            let _ = tables.members.put(&task.tgid, exe.scope);
-        }
         Some(exe)
     }
 
