@@ -27,7 +27,7 @@ impl Running {
     }
 
     fn sleep() -> Self {
-        let child = Self(Command::new("sleep").args(["1000", "--password=hunter2"]).spawn().unwrap());
+        let child = Self(Command::new("sleep").args(["1000", "1"]).spawn().unwrap());
         wait_for(|| fs::read(format!("/proc/{}/cmdline", child.pid())).unwrap().starts_with(b"sleep"));
         child
     }
@@ -183,7 +183,7 @@ fn a_living_process_is_attested_in_full() {
     let process = &identity.process;
     assert_eq!(process.attestation, Attestation::Live);
     assert_eq!((process.tgid, process.started, process.uid), (child.pid(), task.start_ns, task.uid));
-    assert_eq!(process.argv, ["sleep", "1000", "--password=***"]);
+    assert_eq!(process.argv, ["sleep", "1000", "1"]);
     let exe = process.executable.as_ref().unwrap();
     assert_eq!((exe.path.as_path(), exe.on_host), (fs::canonicalize("/bin/sleep").unwrap().as_path(), true));
     assert!(exe.sha256.is_some());
@@ -308,6 +308,11 @@ fn workloads_are_named_by_what_root_made() {
 }
 
 #[test]
+fn secrets_in_arguments_are_masked() {
+    assert_eq!(Fake::new("/system.slice/cron.service").attest().process.argv, ["agent", "--token", "***"]);
+}
+
+#[test]
 fn a_person_is_who_logged_in() {
     let mut fake = Fake::new("/user.slice/user-1000.slice/session-2.scope");
     fake.write("loginuid", "1001");
@@ -341,8 +346,9 @@ fn outside_every_unit_the_program_names_the_workload() {
 
 #[test]
 fn whatever_differs_from_the_capture_is_not_believed() {
+    type Change = (&'static str, fn(&mut Fake));
     let pid_reused: fn(&mut Fake) = |fake| fake.write("stat", &stat(fake.process.pid(), Fake::TICKS + 1));
-    let changes: [(&str, fn(&mut Fake)); 10] = [
+    let changes: [Change; 10] = [
         ("another start time", pid_reused),
         ("another executable", |fake| fake.task.exe_ino += 1),
         ("another uid", |fake| fake.task.uid = 0),
