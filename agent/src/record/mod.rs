@@ -18,6 +18,8 @@ mod recorder;
 mod rows;
 mod schema;
 mod session;
+#[cfg(test)]
+mod tests;
 mod writer;
 mod writers;
 

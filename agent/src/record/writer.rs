@@ -1,15 +1,18 @@
 //! The writer thread: takes everything that waits, commits it as one transaction, answers everyone.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::checkpoint::Checkpointer;
 use super::process::ProcessRows;
 use super::recorder::Role;
-use super::{EventRecord, RecordError, SessionEnd, SessionId, SessionStart, file, rows, schema, writers};
+use super::{
+    EventRecord, Outcome, RecordError, SessionEnd, SessionId, SessionStart, Timestamps, file, rows, schema, writers,
+};
 
 /// Records in one transaction at most: bounds how long the first of them waits for the last.
 const MAX_BATCH: usize = 1024;
@@ -41,7 +44,7 @@ pub(super) fn start(
     receiver: mpsc::Receiver<Command>,
 ) -> Result<(), RecordError> {
     file::prepare(directory, segment)?;
-    let daemon = (role == Role::Daemon).then(|| file::lock_for_daemon(directory)).transpose()?;
+    let lock = (role == Role::Daemon).then(|| file::lock_for_daemon(directory)).transpose()?;
     let opening = file::lock_for_opening(directory)?;
     let mut conn = file::connect(segment)?;
     schema::migrate(&mut conn, segment, schema::STEPS)?;
@@ -55,14 +58,18 @@ pub(super) fn start(
         tracing::warn!(interrupted, "ended sessions that a killed process left open");
     }
     let checkpointer = Checkpointer::start(segment)?;
-    let writer =
-        Writer { conn, segment: segment.to_owned(), row: writer, processes: ProcessRows::default(), checkpointer };
+    let writer = Writer {
+        conn,
+        segment: segment.to_owned(),
+        row: writer,
+        processes: ProcessRows::default(),
+        open: HashSet::new(),
+        checkpointer,
+        _lock: lock,
+    };
     thread::Builder::new()
         .name("recorder".to_owned())
-        .spawn(move || {
-            writer.run(receiver);
-            drop(daemon);
-        })
+        .spawn(move || writer.run(receiver))
         .map_err(|e| RecordError::file("start the thread that writes", segment, e))?;
     Ok(())
 }
@@ -72,7 +79,11 @@ struct Writer {
     segment: PathBuf,
     row: i64,
     processes: ProcessRows,
+    /// Sessions this writer began and did not end.
+    open: HashSet<SessionId>,
     checkpointer: Checkpointer,
+    /// Held by the daemon until the store is closed.
+    _lock: Option<file::Lock>,
 }
 
 impl Writer {
@@ -114,7 +125,14 @@ impl Writer {
         self.answer(command, &outcome)
     }
 
-    fn answer(&self, command: Command, outcome: &Result<(), RecordError>) -> Option<Reply> {
+    fn answer(&mut self, command: Command, outcome: &Result<(), RecordError>) -> Option<Reply> {
+        if outcome.is_ok() {
+            match &command {
+                Command::Begin(begin) => _ = self.open.insert(begin.id),
+                Command::End { id, .. } => _ = self.open.remove(id),
+                Command::Event { .. } | Command::Flush(_) | Command::Close(_) => {}
+            }
+        }
         let reply = match command {
             Command::Begin(begin) => begin.reply,
             Command::End { reply: Some(reply), .. } | Command::Event { reply, .. } => reply,
@@ -166,7 +184,20 @@ impl Writer {
 
     fn finish(self) -> Result<(), RecordError> {
         let failed = |e| RecordError::sqlite("close the store", &self.segment, e);
-        writers::close(&self.conn, self.row, "the recording process stopped while it was open").map_err(failed)?;
+        let end = SessionEnd {
+            bytes_out: 0,
+            bytes_in: 0,
+            outcome: Outcome::Interrupted,
+            detail: Some("the recording process stopped while it was open".to_owned()),
+            ended: Timestamps::now(),
+        };
+        let close = || {
+            let tx = Transaction::new_unchecked(&self.conn, TransactionBehavior::Immediate)?;
+            self.open.iter().try_for_each(|id| rows::end(&tx, *id, &end))?;
+            writers::close(&tx, self.row)?;
+            tx.commit()
+        };
+        close().map_err(failed)?;
         self.checkpointer.finish()
     }
 }

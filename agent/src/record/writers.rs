@@ -85,20 +85,25 @@ pub(super) fn interrupt_abandoned(conn: &Connection) -> rusqlite::Result<usize> 
     let mut interrupted = 0;
     for (writer, owner) in open {
         if owner.is_gone(&observer) {
-            interrupted += close(conn, writer, "the recording process was gone; when it ended is not known")?;
+            interrupted += interrupt(conn, writer)?;
+            close(conn, writer)?;
         }
     }
     Ok(interrupted)
 }
 
-/// Marks a writer as done, and what it left open as interrupted.
-pub(super) fn close(conn: &Connection, writer: i64, detail: &str) -> rusqlite::Result<usize> {
-    let interrupted = conn.execute(
+/// Marks as interrupted what a writer left open; returns how many sessions that were.
+fn interrupt(conn: &Connection, writer: i64) -> rusqlite::Result<usize> {
+    conn.execute(
         "INSERT INTO session_end (id, outcome, detail)
          SELECT id, ?2, ?3 FROM session s
           WHERE writer = ?1 AND NOT EXISTS (SELECT 1 FROM session_end e WHERE e.id = s.id)",
-        params![writer, Outcome::Interrupted.as_str(), detail],
-    )?;
+        params![writer, Outcome::Interrupted.as_str(), "the recording process was gone; when it ended is not known"],
+    )
+}
+
+/// Marks a writer as done.
+pub(super) fn close(conn: &Connection, writer: i64) -> rusqlite::Result<()> {
     conn.execute("UPDATE writer SET closed_ns = ?2 WHERE id = ?1", params![writer, Timestamps::now().wall_ns])?;
-    Ok(interrupted)
+    Ok(())
 }

@@ -1,0 +1,189 @@
+//! Writers that are killed, and several at once: in child processes, which are this test binary again.
+
+use std::collections::HashSet;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use super::{block_on, identity, start};
+use crate::record::{Filter, Outcome, RecordError, Recorder, Role, SessionRow, Store};
+
+const TASK: &str = "SALLYPORT_TEST_CHILD";
+const STATE: &str = "SALLYPORT_TEST_STATE";
+
+fn child(task: &str, state_dir: &Path) -> Command {
+    // By this path a child without rights to the build directory can be run as well.
+    let mut command = Command::new("/proc/self/exe");
+    let this = concat!(module_path!(), "::this_process_is_a_child");
+    let this = this.split_once("::").unwrap().1;
+    command.args(["--exact", this, "--nocapture"]).env(TASK, task).env(STATE, state_dir).stdout(Stdio::piped());
+    command
+}
+
+/// Does what the parent asks of its child; in an ordinary run there is no parent.
+#[test]
+fn this_process_is_a_child() {
+    let (Ok(task), Some(state_dir)) = (std::env::var(TASK), std::env::var_os(STATE)) else { return };
+    let state_dir = Path::new(&state_dir);
+    match task.as_str() {
+        "write" => write_for_ever(state_dir),
+        "read" => println!("read {}", all(state_dir).len()),
+        other => panic!("no such task: {other}"),
+    }
+}
+
+/// Says each session's id once its begin returned.
+fn write_for_ever(state_dir: &Path) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let recorder = Recorder::open(state_dir).unwrap();
+    runtime.block_on(async {
+        let mut writers = tokio::task::JoinSet::new();
+        for n in 0..8 {
+            let recorder = recorder.clone();
+            writers.spawn(async move {
+                let who = identity(n);
+                loop {
+                    let id = recorder.begin(start(&who, "10.0.0.5:5432", 7)).await.unwrap();
+                    writeln!(std::io::stdout(), "id {id}").unwrap();
+                }
+            });
+        }
+        writers.join_next().await;
+    });
+}
+
+struct Writer(Child, BufReader<ChildStdout>);
+
+impl Writer {
+    fn start(state_dir: &Path) -> Self {
+        let mut child = child("write", state_dir).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        Self(child, stdout)
+    }
+
+    /// The next ids the child says; ends with its output.
+    fn ids(&mut self) -> impl Iterator<Item = String> {
+        // A line cut short by the kill was not said.
+        let lines = std::iter::from_fn(|| {
+            let mut line = String::new();
+            self.1.read_line(&mut line).unwrap();
+            line.ends_with('\n').then_some(line)
+        });
+        lines.filter_map(|line| Some(line.split_once("id ")?.1.trim().to_owned()))
+    }
+
+    /// Kills it, and returns the ids it had said by then.
+    fn kill(mut self) -> Vec<String> {
+        self.0.kill().unwrap();
+        let rest = self.ids().collect();
+        self.0.wait().unwrap();
+        rest
+    }
+}
+
+fn all(state_dir: &Path) -> Vec<SessionRow> {
+    Store::open_read_only(state_dir).unwrap().list(&Filter::default()).unwrap()
+}
+
+fn ids(rows: &[SessionRow]) -> HashSet<String> {
+    rows.iter().map(|row| row.id.to_string()).collect()
+}
+
+#[test]
+fn what_returned_survives_kill_9_and_is_marked_as_interrupted() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = Writer::start(dir.path());
+    let mut said: Vec<String> = writer.ids().take(3000).collect();
+    said.extend(writer.kill());
+    assert!(said.len() >= 3000);
+    let rows = all(dir.path());
+    let found = ids(&rows);
+    assert!(said.iter().all(|id| found.contains(id)));
+    assert!(rows.iter().all(|row| row.outcome == "open"));
+
+    let recorder = Recorder::open(dir.path()).unwrap();
+    let rows = all(dir.path());
+    assert!(rows.iter().all(|row| row.outcome == Outcome::Interrupted.as_str() && row.ended_ns.is_none()));
+    block_on(recorder.close()).unwrap();
+}
+
+#[test]
+fn two_writers_and_a_reader_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let recorder = Recorder::open_as(dir.path(), Role::Daemon).unwrap();
+    let mut other = Writer::start(dir.path());
+    let mut theirs: Vec<String> = other.ids().take(1).collect();
+    let mut ours = vec![];
+    let store = Store::open_read_only(dir.path()).unwrap();
+    let mut seen = 0;
+    block_on(async {
+        let who = identity(9);
+        for n in 0..2000 {
+            ours.push(recorder.begin(start(&who, "10.0.0.6:5432", 7)).await.unwrap().to_string());
+            if n % 100 == 0 {
+                let now = store.list(&Filter::default()).unwrap().len();
+                assert!(now > seen, "a reader sees what was committed, in the middle of it");
+                seen = now;
+            }
+        }
+    });
+    // Opening once more must not take the sessions of the writers that still run for abandoned.
+    let third = Recorder::open(dir.path()).unwrap();
+    assert!(all(dir.path()).iter().all(|row| row.outcome == "open"));
+    theirs.extend(other.kill());
+    let rows = ids(&all(dir.path()));
+    assert!(theirs.iter().chain(&ours).all(|id| rows.contains(id)));
+    drop((third, recorder));
+}
+
+#[test]
+fn there_is_one_daemon_and_any_number_of_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = Recorder::open_as(dir.path(), Role::Daemon).unwrap();
+    assert!(matches!(Recorder::open_as(dir.path(), Role::Daemon), Err(RecordError::Held { .. })));
+    let exec = Recorder::open(dir.path()).unwrap();
+    block_on(async {
+        exec.begin(start(&identity(1), "10.0.0.5:5432", 7)).await.unwrap();
+        daemon.close().await.unwrap();
+    });
+    Recorder::open_as(dir.path(), Role::Daemon).unwrap();
+}
+
+#[test]
+fn who_may_only_read_can_read_it_live_at_rest_and_as_a_copy() {
+    let dir = tempfile::tempdir().unwrap();
+    let recorder = Recorder::open(dir.path()).unwrap();
+    block_on(recorder.begin(start(&identity(1), "10.0.0.5:5432", 7))).unwrap();
+    assert_eq!(read_without_rights(dir.path()), "read 1", "while the writer lives");
+    block_on(recorder.close()).unwrap();
+    assert_eq!(read_without_rights(dir.path()), "read 1", "at rest");
+    let copy = tempfile::tempdir().unwrap();
+    std::fs::create_dir(copy.path().join("sessions")).unwrap();
+    std::fs::copy(super::segment(dir.path()), super::segment(copy.path())).unwrap();
+    assert_eq!(read_without_rights(copy.path()), "read 1", "as a copy without its log");
+}
+
+/// What a child says that may read the files and write nothing.
+fn read_without_rights(state_dir: &Path) -> String {
+    let sessions = state_dir.join("sessions");
+    let modes = |directory, file| {
+        let set = |path: &Path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+        set(state_dir, directory);
+        set(&sessions, directory);
+        for entry in std::fs::read_dir(&sessions).unwrap() {
+            set(&entry.unwrap().path(), file);
+        }
+    };
+    modes(0o555, 0o444);
+    let mut command = child("read", state_dir);
+    if rustix::process::geteuid().is_root() {
+        command.uid(65_534).gid(65_534);
+    }
+    let output = command.output().unwrap();
+    modes(0o755, 0o644);
+    let said = String::from_utf8(output.stdout).unwrap();
+    let at = said.find("read ").unwrap_or_else(|| panic!("{said}"));
+    said[at..].lines().next().unwrap().to_owned()
+}
