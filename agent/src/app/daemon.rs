@@ -171,7 +171,7 @@ impl Operator {
             pid: std::process::id(),
             uptime_seconds: self.since.elapsed().as_secs(),
             listener_port: self.engine.port,
-            hooks: self.engine.kernel.pins().attached(),
+            hooks: self.engine.kernel.pins().attached().iter().map(|name| name.trim_start_matches("on_").to_owned()).collect(),
             scopes: scopes.collect(),
             live_flows: self.engine.live_flows(),
             lost_events: counters.get("events_lost").copied().unwrap_or(0),

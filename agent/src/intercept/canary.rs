@@ -52,12 +52,14 @@ pub fn prove(site: &Site<'_>, arrivals: &mpsc::Receiver<OrigDst>) -> Result<(), 
         let said = said.trim().lines().last().unwrap_or("it died").to_owned();
         return Err(Step::Canary.because(io::Error::other(said)));
     }
-    for (hook, destination) in DIVERTED.iter().filter(|(_, to)| site.v6 || !to.starts_with('[')) {
-        let seen = arrivals.recv_timeout(PATIENCE).map(|to| to.0.to_string());
-        if seen.as_deref() != Ok(*destination) {
-            let what = format!("{hook}: a connection to {destination} arrived as {seen:?}");
+    // They are looked up side by side, so they come in any order.
+    let mut missing: Vec<_> = DIVERTED.iter().filter(|(_, to)| site.v6 || !to.starts_with('[')).collect();
+    while let Some((hook, destination)) = missing.first() {
+        let Ok(seen) = arrivals.recv_timeout(PATIENCE) else {
+            let what = format!("{hook}: a connection to {destination} was diverted and did not arrive");
             return Err(Step::Canary.because(io::Error::other(what)));
-        }
+        };
+        missing.retain(|(_, destination)| seen.0.to_string() != *destination);
     }
     Ok(())
 }
