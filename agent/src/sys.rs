@@ -286,11 +286,10 @@ pub fn spawn_in(command: &mut std::process::Command, cgroup: &Path) -> io::Resul
 
 /// Ends this process by a signal, as a child of ours ended: whoever waits for us sees the same.
 pub fn die_by(signal: i32) {
-    // SAFETY: restores a default disposition and raises; no memory is involved. Core files are the child's business.
-    unsafe {
-        libc::signal(signal, libc::SIG_DFL);
-        libc::raise(signal);
-    }
+    // SAFETY: restores a default disposition; no memory is involved.
+    unsafe { libc::signal(signal, libc::SIG_DFL) };
+    // SAFETY: raises a signal in this thread; no memory is involved.
+    unsafe { libc::raise(signal) };
 }
 
 /// Makes the ring of events something the runtime can wait for.

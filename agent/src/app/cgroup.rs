@@ -59,7 +59,7 @@ impl Drop for Cgroup {
         for _ in 0..200 {
             match fs::remove_dir(&self.path) {
                 Err(e) if e.kind() == io::ErrorKind::ResourceBusy => {
-                    std::thread::sleep(std::time::Duration::from_millis(5))
+                    std::thread::sleep(std::time::Duration::from_millis(5));
                 }
                 _ => return,
             }

@@ -10,7 +10,10 @@ use crate::{
         Access, Bypass, BypassRequest, Handler, Listener, OpenScope, Peer, Request, Response, ScopeChoice, ScopeStatus,
         Status, serve,
     },
-    intercept::places,
+    intercept::{
+        kernel::{DAEMON, PinDir},
+        places,
+    },
     record::{EventKind, EventRecord, Recorder, Role, Timestamps},
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -18,14 +21,11 @@ use sallyport_ebpf as abi;
 use std::{
     collections::BTreeMap,
     fs,
-    path::PathBuf,
+    path::Path,
     sync::{Arc, PoisonError},
     time::Instant,
 };
 use tokio::signal::unix::{SignalKind, signal};
-
-/// The instance name of the daemon's pins.
-pub(super) const INSTANCE: &str = "daemon";
 
 /// Runs until SIGTERM or SIGINT. `reload` reads the configuration again, for SIGHUP.
 ///
@@ -40,7 +40,7 @@ pub fn run(config: &Config, reload: impl Fn() -> Result<Config, String>) -> Resu
         let root = places::cgroup_root().map_err(AppError::system("finding the cgroup v2 hierarchy"))?;
         cgroup::remove_leftovers(&root);
         let (own_cgroup, _cgroup) = cgroup::own(&root)?;
-        let plan = Plan { config, instance: INSTANCE, cgroup_root: &root, own_cgroup, recorder: recorder.clone() };
+        let plan = Plan { config, instance: DAEMON, cgroup_root: &root, own_cgroup, recorder: recorder.clone() };
         let engine = Arc::new(Engine::start(plan).await?);
         let adopted = if engine.kernel.adopted { EventKind::Adopted } else { EventKind::Started };
         recorder.event(Engine::note(adopted, format!("version {}", env!("CARGO_PKG_VERSION")))).await?;
@@ -78,7 +78,7 @@ async fn sole(mut engine: Arc<Engine>) -> Option<Engine> {
 async fn wait(
     engine: &Engine,
     config: &Config,
-    root: &std::path::Path,
+    root: &Path,
     recorder: &Recorder,
     reload: impl Fn() -> Result<Config, String>,
 ) -> Result<(), AppError> {
@@ -171,7 +171,7 @@ impl Operator {
             pid: std::process::id(),
             uptime_seconds: self.since.elapsed().as_secs(),
             listener_port: self.engine.port,
-            hooks: self.engine.kernel.pins().attached().iter().map(|name| name.trim_start_matches("on_").to_owned()).collect(),
+            hooks: hooks(&self.engine),
             scopes: scopes.collect(),
             live_flows: self.engine.live_flows(),
             lost_events: counters.get("events_lost").copied().unwrap_or(0),
@@ -242,6 +242,12 @@ pub(super) fn open_until(scope: &abi::Scope) -> Option<i64> {
     Some(now.wall_ns.saturating_add_unsigned(left) / 1_000_000_000)
 }
 
+/// What is attached, without the prefix that keeps a program's name apart from its section's.
+fn hooks(engine: &Engine) -> Vec<String> {
+    let attached = engine.kernel.pins().attached();
+    attached.iter().map(|name| name.trim_start_matches("on_").to_owned()).collect()
+}
+
 /// Counters under their names.
 fn named(counts: &[u64; abi::COUNTERS as usize]) -> BTreeMap<String, u64> {
     const NAMES: [&str; abi::COUNTERS as usize] = [
@@ -286,6 +292,6 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, AppError> {
 }
 
 /// Where the daemon's pins are, for those who work past it.
-pub(super) fn pins(config: &Config) -> crate::intercept::kernel::PinDir {
-    crate::intercept::kernel::PinDir::new(&PathBuf::from(&config.intercept.bpffs), INSTANCE)
+pub(super) fn pins(config: &Config) -> PinDir {
+    PinDir::new(&config.intercept.bpffs, DAEMON)
 }

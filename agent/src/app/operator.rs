@@ -32,7 +32,7 @@ pub fn pinned_state(config: &Config) -> PinnedState {
 ///
 /// # Errors
 /// When nothing is pinned, the scope is not in the table, or it cannot be recorded.
-pub fn bypass_offline(config: &Config, request: BypassRequest) -> Result<Vec<OpenScope>, AppError> {
+pub fn bypass_offline(config: &Config, request: &BypassRequest) -> Result<Vec<OpenScope>, AppError> {
     let maps = pins(config).maps().unwrap_or_else(|| PathBuf::from("/nonexistent"));
     let mut table = pinned_scopes(&maps)?;
     let chosen = config.scopes.iter().filter(|scope| match &request.scope {
@@ -67,7 +67,7 @@ pub fn bypass_offline(config: &Config, request: BypassRequest) -> Result<Vec<Ope
 ///
 /// # Errors
 /// When it cannot be recorded, or the bpf file system refuses.
-pub fn detach(config: &Config, reason: Reason) -> Result<Vec<String>, AppError> {
+pub fn detach(config: &Config, reason: &Reason) -> Result<Vec<String>, AppError> {
     let pins = pins(config);
     let attached = pins.attached();
     if !attached.is_empty() {

@@ -27,7 +27,7 @@ pub(super) fn run(config: &Config, args: &args::Bypass, screen: &mut Screen) -> 
         },
         Err(ClientError::NobodyListens(_)) => {
             known(config, &request.scope)?;
-            app::bypass_offline(config, request)?
+            app::bypass_offline(config, &request)?
         }
         Err(error) => return Err(error.into()),
     };
@@ -78,7 +78,7 @@ fn detach(config: &Config, reason: &Reason, screen: &mut Screen) -> Result<Exit,
             return Err(Failure::new(Exit::UNAVAILABLE, format!("the daemon is running; {advice}")));
         }
     }
-    let removed = app::detach(config, reason.clone())?;
+    let removed = app::detach(config, reason)?;
     if screen.is_json() {
         screen.json(&serde_json::json!({ "removed": removed }))?;
     } else if removed.is_empty() {

@@ -7,6 +7,7 @@ use aya::{
     programs::{
         CgroupSkb, CgroupSock, CgroupSockAddr, CgroupSockopt, Lsm, Program, SchedClassifier, SockOps, TracePoint,
         links::FdLink,
+        tc::{self, NlOptions, TcAttachOptions, TcAttachType},
     },
 };
 use sallyport_ebpf::{ABI_VERSION, Offsets};
@@ -16,7 +17,7 @@ use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd},
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Mutex, PoisonError},
 };
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sallyport-ebpf"));
@@ -68,6 +69,9 @@ pub(super) const PINNED_MAPS: [&str; 14] = [
     "SOCKETS",
 ];
 
+/// The instance name of the daemon.
+pub const DAEMON: &str = "daemon";
+
 /// Where one instance keeps its pins: `BPFFS/sallyport/INSTANCE/`.
 #[derive(Clone, Debug)]
 pub struct PinDir(PathBuf);
@@ -81,6 +85,11 @@ impl PinDir {
     /// The directory itself.
     pub fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// True for the daemon's own, of which there is one on a host.
+    fn is_daemon(&self) -> bool {
+        self.0.ends_with(DAEMON)
     }
 
     /// Where links are pinned.
@@ -105,7 +114,12 @@ impl PinDir {
     /// # Errors
     /// When the file system refuses.
     pub fn remove(&self) -> io::Result<()> {
-        // Diverting ends last to first: the backstop goes only after what it backs.
+        if self.is_daemon() {
+            for device in entries(Path::new("/sys/class/net")).iter().filter_map(|path| name_of(path)) {
+                // There only before Linux 6.6.
+                let _ = tc::qdisc_detach_program(&device, TcAttachType::Egress, ON_DEVICE);
+            }
+        }
         match fs::remove_dir_all(&self.0) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
             _ => Ok(()),
@@ -125,7 +139,7 @@ pub struct Setup<'a> {
 
 /// The loaded kernel half.
 pub struct Kernel {
-    programs: Ebpf,
+    programs: Mutex<Ebpf>,
     cgroup: File,
     pins: PinDir,
     maps: PathBuf,
@@ -159,7 +173,7 @@ impl Kernel {
         }
         let programs = loader.load(OBJECT).map_err(|e| Step::Load.because(e))?;
         let mut kernel = Self {
-            programs,
+            programs: Mutex::new(programs),
             cgroup,
             pins: setup.pins.clone(),
             maps,
@@ -177,16 +191,14 @@ impl Kernel {
     }
 
     fn load_programs(&mut self, btf: Option<&Btf>) -> Result<(), InterceptError> {
-        let names: Vec<String> = self.programs.programs().map(|(name, _)| name.to_owned()).collect();
-        for name in names {
-            let Some(program) = self.programs.program_mut(&name) else { continue };
-            let loaded = load_one(program, btf);
-            let Err(error) = loaded else { continue };
+        let programs = self.programs.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for (name, program) in programs.programs_mut() {
+            let Err(error) = load_one(program, btf) else { continue };
             // These two are extra where the kernel has them; everything else is the promise itself.
-            match name.as_str() {
+            match name {
                 ON_DEVICE => self.missing.push((ON_DEVICE, reason(&error))),
                 name if name == ON_LSM.0 => self.missing.push((ON_LSM.0, reason(&error))),
-                _ => return Err(Step::Verify(name).because(error)),
+                _ => return Err(Step::Verify(name.to_owned()).because(error)),
             }
         }
         Ok(())
@@ -200,8 +212,11 @@ impl Kernel {
         let links = self.pins.links();
         let cgroup = self.cgroup.as_raw_fd() as u32;
         for (name, kind) in AT_CGROUP {
-            let program = self.program_fd(name)?;
-            replace_or_create(program, cgroup, kind, &links.join(name)).map_err(Step::Attach(name.into()).failed())?;
+            let programs = self.programs.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let program = programs.program(name).and_then(|program| program.fd().ok());
+            let program = program.ok_or_else(|| InterceptError::NoProgram(name.to_owned()))?;
+            replace_or_create(program.as_fd(), cgroup, kind, &links.join(name))
+                .map_err(Step::Attach(name.into()).failed())?;
         }
         for (name, category, event, format) in AT_TRACEPOINT {
             check_format(category, event, format)?;
@@ -225,25 +240,53 @@ impl Kernel {
         replace_pin(link.into(), &links.join(ON_LSM.0))
     }
 
-    /// Judges packet sockets at these devices of the calling thread's namespace; they are all it has.
-    pub fn guard_devices(&self, netns: u64, indexes: &[u32]) {
-        let Some(Program::SchedClassifier(program)) = self.programs.program(ON_DEVICE) else { return };
-        let (Ok(program), Ok(mut guarded)) = (program.fd(), self.guarded.lock()) else { return };
+    /// Judges packet sockets at these devices, given by index and name, of the calling thread's namespace; they are all
+    /// it has.
+    pub fn guard_devices(&self, netns: u64, devices: &[(u32, String)]) {
+        let lost = |_| tracing::error!("a thread died while it guarded devices; new devices are not guarded");
+        let Ok(mut guarded) = self.guarded.lock().map_err(lost) else { return };
         let pin = |index: u32| self.pins.links().join(format!("{ON_DEVICE}-{netns}-{index}"));
-        let gone = guarded.extract_if(|(of, index)| *of == netns && !indexes.contains(index));
-        for (_, index) in gone {
+        let is_gone = |(of, index): &(u64, u32)| *of == netns && !devices.iter().any(|(known, _)| known == index);
+        for (_, index) in guarded.extract_if(is_gone) {
             // A pin of a device that is gone names nothing; it may be gone itself.
             let _ = fs::remove_file(pin(index));
         }
-        for index in indexes {
+        for (index, name) in devices {
             if guarded.contains(&(netns, *index)) {
                 continue;
             }
-            match replace_or_create(program.as_fd(), *index, Attach::TcxEgress, &pin(*index)) {
+            match self.guard_device((*index, name), &pin(*index)) {
                 Ok(()) => drop(guarded.insert((netns, *index))),
-                Err(error) => tracing::warn!(index, %error, "packet sockets on this device are not judged"),
+                Err(error) => tracing::warn!(device = name, %error, "packet sockets on this device are not judged"),
             }
         }
+    }
+
+    fn guard_device(&self, (index, name): (u32, &str), pin: &Path) -> io::Result<()> {
+        let mut programs = self.programs.lock().map_err(|_| io::Error::other("the programs are lost"))?;
+        let Some(Program::SchedClassifier(program)) = programs.program_mut(ON_DEVICE) else { return Ok(()) };
+        let Ok(fd) = program.fd() else { return Ok(()) };
+        match replace_or_create(fd.as_fd(), index, Attach::TcxEgress, pin) {
+            Err(e) if e.raw_os_error() == Some(libc::EINVAL) => self.filter_device(program, name),
+            done => done,
+        }
+    }
+
+    /// Before Linux 6.6 devices take programs as traffic control filters. Those have no links: they stay until they are
+    /// taken away by name, which a second instance would do to the first.
+    fn filter_device(&self, program: &mut SchedClassifier, device: &str) -> io::Result<()> {
+        if !self.pins.is_daemon() {
+            return Err(io::Error::other("only the daemon can, before Linux 6.6"));
+        }
+        // The queueing discipline may be there already.
+        let _ = tc::qdisc_add_clsact(device);
+        let _ = tc::qdisc_detach_program(device, TcAttachType::Egress, ON_DEVICE);
+        let options = TcAttachOptions::Netlink(NlOptions::default());
+        let attached = program.attach_with_options(device, TcAttachType::Egress, options);
+        let link = attached.and_then(|id| program.take_link(id)).map_err(io::Error::other)?;
+        // The filter outlives us, as a pinned link would.
+        std::mem::forget(link);
+        Ok(())
     }
 
     /// The pin directory.
@@ -256,20 +299,20 @@ impl Kernel {
     /// # Errors
     /// When the object has no such map: the two halves were built apart.
     pub(super) fn take_map(&mut self, name: &str) -> Result<aya::maps::Map, InterceptError> {
-        self.programs.take_map(name).ok_or_else(|| InterceptError::NoMap(name.to_owned()))
+        self.programs
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take_map(name)
+            .ok_or_else(|| InterceptError::NoMap(name.to_owned()))
     }
 
     fn program<'a, P>(&'a mut self, name: &str) -> Result<&'a mut P, InterceptError>
     where
         &'a mut P: TryFrom<&'a mut Program>,
     {
-        let program = self.programs.program_mut(name).and_then(|program| program.try_into().ok());
+        let programs = self.programs.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let program = programs.program_mut(name).and_then(|program| program.try_into().ok());
         program.ok_or_else(|| InterceptError::NoProgram(name.to_owned()))
-    }
-
-    fn program_fd(&self, name: &str) -> Result<BorrowedFd<'_>, InterceptError> {
-        let fd = self.programs.program(name).and_then(|program| program.fd().ok());
-        Ok(fd.ok_or_else(|| InterceptError::NoProgram(name.to_owned()))?.as_fd())
     }
 
     /// Maps of another ABI version or capacity are of no use once every link runs the new programs.
@@ -283,6 +326,7 @@ impl Kernel {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the object has no programs of other types")]
 fn load_one(program: &mut Program, btf: Option<&Btf>) -> Result<(), aya::programs::ProgramError> {
     match program {
         Program::CgroupSkb(p) => CgroupSkb::load(p),

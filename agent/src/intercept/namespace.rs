@@ -190,6 +190,9 @@ pub fn guard_devices(kernel: &Kernel, cookie: u64) {
     let listed = fs::read_to_string("/proc/thread-self/net/dev").unwrap_or_default();
     let names = listed.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim());
     let devices = names.filter(|name| *name != "lo");
-    let indexes: Vec<u32> = devices.flat_map(|name| rustix::net::netdevice::name_to_index(&socket, name)).collect();
-    kernel.guard_devices(cookie, &indexes);
+    let named = devices.filter_map(|name| {
+        let index = rustix::net::netdevice::name_to_index(&socket, name).ok()?;
+        Some((index, name.to_owned()))
+    });
+    kernel.guard_devices(cookie, &named.collect::<Vec<_>>());
 }

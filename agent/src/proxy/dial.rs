@@ -22,6 +22,7 @@ pub(super) async fn dial(namespace: &Namespace, to: OrigDst, limits: &config::Pr
 }
 
 /// What a failed dial is called in the record.
+#[expect(clippy::wildcard_enum_match_arm, reason = "`io::ErrorKind` is open-ended")]
 pub(super) fn outcome(error: &io::Error) -> Outcome {
     match error.kind() {
         io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => Outcome::UpstreamRefused,

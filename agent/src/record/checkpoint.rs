@@ -19,8 +19,9 @@ use super::{RecordError, file};
 const SYNC_EVERY: Duration = Duration::from_millis(250);
 /// Commits between checkpoints; a commit is a page or two, so the log stays near sixteen megabytes.
 const CHECKPOINT_AFTER: u64 = 4096;
-/// Pages (4 KiB) of log past which writers are held up until it can start over: 256 MiB.
-const MAX_LOG_PAGES: i64 = 65_536;
+/// Pages (4 KiB) of log past which writers are held up until it can start over: 128 MiB. Only a load that never lets
+/// a checkpoint catch up gets there.
+const MAX_LOG_PAGES: i64 = 32_768;
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -116,6 +117,8 @@ impl Worker {
     fn checkpoint(&self) -> rusqlite::Result<()> {
         let (log, moved) = checkpoint(&self.conn, "PASSIVE")?;
         if log >= MAX_LOG_PAGES {
+            // What came meanwhile is moved first, so that writers wait for a few pages only.
+            checkpoint(&self.conn, "PASSIVE")?;
             checkpoint(&self.conn, "RESTART")?;
         }
         if log == moved {
