@@ -200,7 +200,8 @@ mod tests {
         assert!(entry.cgroup.is_some());
         diag.destroy(entry).unwrap();
         diag.destroy(entry).expect("a second time is no error");
-        let error = std::io::Read::read(&mut &client, &mut [0; 1]).unwrap_err();
+        use std::io::Read;
+        let error = (&client).read(&mut [0; 1]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
     }
 
