@@ -2,7 +2,7 @@
 
 use crate::{
     datagram,
-    maps::{NAMESPACES, count, scope, settings, socket_state, socket_state_or_new},
+    maps::{NAMESPACES, count, owner_state, scope, settings, socket_state, socket_state_or_new},
     report, scope as place,
     socket::{ALLOW, DENY, SOCK_DGRAM, SOCK_STREAM},
     task,
@@ -109,6 +109,9 @@ fn connect<const V4: bool>(ctx: *mut bpf_sock_addr) -> i32 {
     if let Some(state) = &mut state {
         here = place::strongest(here, place::of_maker(state));
     }
+    if let Some(owner) = owner_state(sk.cast(), false) {
+        here = place::strongest(here, place::of_maker(owner));
+    }
     if place::is_free(here) {
         if let Some(state) = state {
             state.flags &= !(SOCKET_DIVERTED | SOCKET_HELD);
@@ -153,6 +156,12 @@ fn judge_stream<const V4: bool>(ctx: *mut bpf_sock_addr, here: Placement, settin
         return DENY;
     };
     keep::<V4>(ctx, here, &target, state);
+    if let Some(owner) = owner_state(sk.cast(), true) {
+        owner.flow = state.flow;
+        owner.flow.protocol = MPTCP;
+        owner.flags |= SOCKET_DIVERTED;
+        state.flow.protocol = MPTCP;
+    }
     if state.flow.netns != settings.own_netns
         // SAFETY: reads a map.
         && unsafe { NAMESPACES.get(&state.flow.netns) }.is_none()

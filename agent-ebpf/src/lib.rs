@@ -261,7 +261,7 @@ pub enum Hook {
     Setsockopt = 8,
     /// Traffic control egress on a device.
     Device = 9,
-    /// LSM `socket_create`.
+    /// LSM `socket_create`, `socket_connect`.
     Lsm = 10,
     /// Tracepoint `cgroup_attach_task`.
     Migrate = 11,

@@ -2,7 +2,7 @@
 
 use aya_ebpf::{
     bindings::{BPF_F_CLONE, BPF_F_NO_PREALLOC, BPF_SK_STORAGE_GET_F_CREATE, bpf_map_type::BPF_MAP_TYPE_SK_STORAGE},
-    helpers::generated::bpf_sk_storage_get,
+    helpers::generated::{bpf_sk_storage_get, bpf_skc_to_mptcp_sock},
     macros::{btf_map, map},
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
@@ -103,6 +103,18 @@ pub fn socket_state(sk: *mut c_void) -> Option<&'static mut SocketState> {
 #[inline(always)]
 pub fn socket_state_or_new(sk: *mut c_void) -> Option<&'static mut SocketState> {
     storage(sk, u64::from(BPF_SK_STORAGE_GET_F_CREATE))
+}
+
+/// The state of the Multipath TCP socket that a subflow belongs to: the program of `connect` runs on the subflow, those
+/// of `sock_create` and `getpeername` on what the process holds.
+#[inline(always)]
+pub fn owner_state(subflow: *mut c_void, create: bool) -> Option<&'static mut SocketState> {
+    // SAFETY: `subflow` is a socket pointer of a program's context; null is checked.
+    let owner = unsafe { bpf_skc_to_mptcp_sock(subflow) };
+    if owner.is_null() {
+        return None;
+    }
+    storage(owner.cast(), if create { u64::from(BPF_SK_STORAGE_GET_F_CREATE) } else { 0 })
 }
 
 #[inline(always)]

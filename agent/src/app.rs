@@ -56,6 +56,11 @@ pub enum AppError {
     /// A scope that is not there.
     #[error("there is no scope `{0}` in the kernel's tables")]
     NoScope(String),
+    /// One process, two interceptions.
+    #[error(
+        "this process is in a scope of the daemon: its connections are intercepted already, run the command as it is"
+    )]
+    Managed,
     /// Programs can only be taken out when nobody needs them.
     #[error("a daemon is running; stop it first (systemctl stop sallyport)")]
     Running,
@@ -75,7 +80,9 @@ impl AppError {
             // As the shell has it: not found, and found but not to be run.
             Self::Command { source, .. } if source.kind() == io::ErrorKind::NotFound => Exit::of_child(127),
             Self::Command { .. } => Exit::of_child(126),
-            Self::Intercept(_) | Self::Control(_) | Self::System { .. } | Self::Running => Exit::UNAVAILABLE,
+            Self::Intercept(_) | Self::Control(_) | Self::System { .. } | Self::Managed | Self::Running => {
+                Exit::UNAVAILABLE
+            }
         }
     }
 }

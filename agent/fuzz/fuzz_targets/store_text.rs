@@ -36,12 +36,8 @@ fuzz_target!(|text: &str| {
     let rows = open.store.events(&newest).unwrap();
     assert_eq!(rows[0].detail.as_deref(), Some(text));
     assert_eq!(rows[0].scope.as_deref(), Some(text));
-    let anything = Filter {
-        unit: Some(text.to_owned()),
-        user: Some(text.to_owned()),
-        target: Some(text.to_owned()),
-        ..newest
-    };
+    let anything =
+        Filter { unit: Some(text.to_owned()), user: Some(text.to_owned()), target: Some(text.to_owned()), ..newest };
     assert!(open.store.list(&anything).unwrap().is_empty());
     assert!(open.store.show(text).is_err());
 });

@@ -85,7 +85,10 @@ pub(super) fn remove_leftovers(root: &Path) {
     let Ok(entries) = fs::read_dir(root) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name.starts_with("sallyport-") {
+        let Some(name) = name.strip_prefix("sallyport-") else { continue };
+        let maker = name.split('-').find_map(|part| part.parse::<u32>().ok());
+        // Those of a living maker may be empty for the moment.
+        if maker.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
             // Fails, rightly, for cgroups that somebody is in.
             let _ = fs::remove_dir(&path);
         }

@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     config::{Config, Scope, ScopeName, Selectors},
-    intercept::{kernel::PinDir, places},
+    intercept::{
+        kernel::{DAEMON, PinDir},
+        places, tables,
+    },
     record::{Recorder, Role},
     sys,
 };
@@ -47,6 +50,9 @@ pub fn exec(config: &Config, command: &[OsString]) -> Result<i32, AppError> {
 
 async fn supervise(config: &Config, command: &[OsString]) -> Result<std::process::ExitStatus, AppError> {
     let root = places::cgroup_root().map_err(AppError::system("finding the cgroup v2 hierarchy"))?;
+    if is_managed_already(&config.intercept.bpffs) {
+        return Err(AppError::Managed);
+    }
     remove_leftovers(&config.intercept.bpffs, &root);
     let instance = format!("{PREFIX}{}", std::process::id());
     let inside = Cgroup::make(&root, &format!("sallyport-{instance}"))?;
@@ -72,6 +78,12 @@ async fn supervise(config: &Config, command: &[OsString]) -> Result<std::process
     engine.stop(DRAIN, None).await;
     drop(unpinned);
     status
+}
+
+/// Two interceptions of one process would each take the other for its destination.
+fn is_managed_already(bpffs: &Path) -> bool {
+    let maps = PinDir::new(bpffs, DAEMON).maps();
+    maps.is_some_and(|maps| tables::is_member(&maps, std::process::id()))
 }
 
 /// Removes the pins however the command ends, short of a kill.

@@ -110,6 +110,7 @@ impl Engine {
         let (opened_tx, opened) = mpsc::unbounded_channel();
         let (closed_tx, closed) = mpsc::unbounded_channel();
         let (news_tx, news) = mpsc::channel(NEWS);
+        let (swept_tx, swept) = mpsc::unbounded_channel();
         let watch = Arc::new(Watch {
             desk: Arc::clone(&desk),
             kernel: Arc::clone(&kernel),
@@ -120,7 +121,10 @@ impl Engine {
             opened: opened_tx,
             closed: closed_tx,
             news: news_tx,
+            swept: swept_tx,
+            own_cgroup: plan.own_cgroup,
             others: Mutex::default(),
+            door: Mutex::default(),
         });
         watch.publish_resolvers()?;
         let acceptors = Acceptors::default();
@@ -128,6 +132,7 @@ impl Engine {
         let mut tasks = vec![tokio::spawn(hall.receive_namespaces(Arc::clone(&acceptors), opened, closed))];
         let reporter = reports::record(news, Arc::clone(&desk), attestor, plan.recorder.clone());
         tasks.push(tokio::spawn(reporter));
+        tasks.push(tokio::spawn(reports::record_swept(swept, Arc::clone(&desk), plan.recorder.clone())));
         tasks.push(tokio::spawn(async move {
             if let Err(error) = watch.follow(ring).await {
                 tracing::error!(%error, "the kernel's reports cannot be read any more");

@@ -132,6 +132,15 @@ fn meaning(kind: u32, observed: bool) -> Option<(EventKind, Option<Decision>)> {
     })
 }
 
+/// Records what was found open in namespaces that were entered late.
+pub(super) async fn record_swept(mut swept: mpsc::UnboundedReceiver<Leftover>, desk: Arc<Desk>, recorder: Recorder) {
+    while let Some(found) = swept.recv().await {
+        if let Err(error) = recorder.event(leftover(&found, &desk.places())).await {
+            tracing::error!(%error, "an ended connection could not be recorded");
+        }
+    }
+}
+
 /// A connection that was there before the programs.
 pub(super) fn leftover(found: &Leftover, places: &Places) -> EventRecord {
     EventRecord {

@@ -47,9 +47,12 @@ const AT_TRACEPOINT: [(&str, &str, &str, &[&str]); 4] = [
     ("on_migrate", "cgroup", "cgroup_attach_task", &["dst_id;\toffset:16;\tsize:8;", "int pid;\toffset:24;\tsize:4;"]),
 ];
 
-/// The program on devices, and the one where LSM programs can fire.
+/// The program on devices, and those where LSM programs can fire, with their hooks.
 const ON_DEVICE: &str = "on_device";
-const ON_LSM: (&str, &str) = ("lsm_socket_create", "socket_create");
+const AT_LSM: [(&str, &str); 2] = [("lsm_socket_create", "socket_create"), ("lsm_socket_connect", "socket_connect")];
+
+/// What is missing when LSM programs cannot fire.
+const LSM: &str = "lsm";
 
 /// Maps that outlive the daemon. All but the read-only data.
 pub(super) const PINNED_MAPS: [&str; 14] = [
@@ -193,11 +196,12 @@ impl Kernel {
     fn load_programs(&mut self, btf: Option<&Btf>) -> Result<(), InterceptError> {
         let programs = self.programs.get_mut().unwrap_or_else(PoisonError::into_inner);
         for (name, program) in programs.programs_mut() {
-            let Err(error) = load_one(program, btf) else { continue };
-            // These two are extra where the kernel has them; everything else is the promise itself.
+            let hook = AT_LSM.iter().find(|(lsm, _)| *lsm == name).map(|(_, hook)| *hook);
+            let Err(error) = load_one(program, hook, btf) else { continue };
+            // These are extra where the kernel has them; everything else is the promise itself.
             match name {
                 ON_DEVICE => self.missing.push((ON_DEVICE, reason(&error))),
-                name if name == ON_LSM.0 => self.missing.push((ON_LSM.0, reason(&error))),
+                _ if hook.is_some() => self.missing.push((LSM, reason(&error))),
                 _ => return Err(Step::Verify(name.to_owned()).because(error)),
             }
         }
@@ -226,7 +230,7 @@ impl Kernel {
             let link = FdLink::try_from(link).map_err(|e| Step::Attach(name.into()).because(e))?;
             replace_pin(link, &links.join(name))?;
         }
-        if !self.missing.iter().any(|(name, _)| *name == ON_LSM.0) {
+        if !self.missing.iter().any(|(name, _)| *name == LSM) {
             self.attach_lsm(&links)?;
         }
         self.remove_other_versions();
@@ -234,10 +238,13 @@ impl Kernel {
     }
 
     fn attach_lsm(&mut self, links: &Path) -> Result<(), InterceptError> {
-        let program: &mut Lsm = self.program(ON_LSM.0)?;
-        let attached = program.attach().and_then(|id| program.take_link(id));
-        let link = attached.map_err(|e| Step::Attach(ON_LSM.0.into()).because(e))?;
-        replace_pin(link.into(), &links.join(ON_LSM.0))
+        for (name, _) in AT_LSM {
+            let program: &mut Lsm = self.program(name)?;
+            let attached = program.attach().and_then(|id| program.take_link(id));
+            let link = attached.map_err(|e| Step::Attach(name.into()).because(e))?;
+            replace_pin(link.into(), &links.join(name))?;
+        }
+        Ok(())
     }
 
     /// Judges packet sockets at these devices, given by index and name, of the calling thread's namespace; they are all
@@ -327,7 +334,7 @@ impl Kernel {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the object has no programs of other types")]
-fn load_one(program: &mut Program, btf: Option<&Btf>) -> Result<(), aya::programs::ProgramError> {
+fn load_one(program: &mut Program, lsm: Option<&str>, btf: Option<&Btf>) -> Result<(), aya::programs::ProgramError> {
     match program {
         Program::CgroupSkb(p) => CgroupSkb::load(p),
         Program::CgroupSock(p) => CgroupSock::load(p),
@@ -336,8 +343,8 @@ fn load_one(program: &mut Program, btf: Option<&Btf>) -> Result<(), aya::program
         Program::SockOps(p) => SockOps::load(p),
         Program::TracePoint(p) => TracePoint::load(p),
         Program::SchedClassifier(p) => SchedClassifier::load(p),
-        Program::Lsm(p) => match btf {
-            Some(btf) if lsm_can_fire() => Lsm::load(p, ON_LSM.1, btf),
+        Program::Lsm(p) => match (lsm, btf) {
+            (Some(hook), Some(btf)) if lsm_can_fire() => Lsm::load(p, hook, btf),
             _ => Err(io::Error::other("`bpf` is not in the kernel's active LSM list").into()),
         },
         _ => Ok(()),

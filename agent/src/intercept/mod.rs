@@ -103,7 +103,7 @@ impl fmt::Display for Step {
             Self::Listen(None) => f.write_str("listening on a free loopback port"),
             Self::Namespace => f.write_str("a network namespace"),
             Self::Sweep => f.write_str("ending connections older than the programs"),
-            Self::Canary => f.write_str("the canary"),
+            Self::Canary => f.write_str("the canary (this host lets something past; managed processes stay cut off)"),
         }
     }
 }

@@ -97,7 +97,7 @@ impl Namespace {
         Ok(Arc::new(Self { cookie, maker: None }))
     }
 
-    /// Enters the namespace a process is in, opens the listeners there and guards its devices.
+    /// Enters the namespace a process is in, opens the listeners there, guards its devices and runs `inside` there.
     ///
     /// # Errors
     /// When the process is gone, is in another namespace than `cookie` by now, or the port is taken there.
@@ -106,6 +106,7 @@ impl Namespace {
         kernel: Arc<Kernel>,
         port: u16,
         keepalive: Duration,
+        inside: impl FnOnce() + Send + 'static,
     ) -> Result<(Arc<Self>, Listeners), InterceptError> {
         let Seen { pid, cookie } = seen;
         let net = File::open(format!("/proc/{pid}/ns/net")).map_err(Step::Namespace.failed())?;
@@ -119,15 +120,15 @@ impl Namespace {
             // The other end waits; it is gone only when the daemon is.
             let _ = ready.send(entered);
             if let Some(cookie) = here {
+                guard_devices(&kernel, cookie);
+                inside();
                 work(&jobs, &kernel, cookie);
             }
         };
         thread.spawn(body).map_err(Step::Namespace.failed())?;
         let entered = opened.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()));
         let (cookie, listeners) = entered.map_err(Step::Namespace.failed())?;
-        let namespace = Arc::new(Self { cookie, maker: Some(maker) });
-        namespace.guard_devices();
-        Ok((namespace, listeners))
+        Ok((Arc::new(Self { cookie, maker: Some(maker) }), listeners))
     }
 
     /// A new TCP socket in this namespace.

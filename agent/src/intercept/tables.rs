@@ -151,6 +151,13 @@ pub fn pinned_scopes(maps: &Path) -> Result<Array<MapData, Raw<Scope>>, Intercep
     of("SCOPES", Array::try_from(Map::Array(map)))
 }
 
+/// Whether a process is a member of a scope, by the pinned table of an instance.
+pub fn is_member(maps: &Path, pid: u32) -> bool {
+    let table =
+        MapData::from_pin(maps.join("MEMBERS")).and_then(|map| HashMap::<_, u32, u32>::try_from(Map::HashMap(map)));
+    table.is_ok_and(|table| table.get(&pid, 0).is_ok())
+}
+
 fn of<T>(name: &'static str, result: Result<T, MapError>) -> Result<T, InterceptError> {
     result.map_err(|error| Step::Table(name).because(error))
 }

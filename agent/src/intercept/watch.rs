@@ -8,7 +8,7 @@ use super::{
     namespace::{Listeners, Namespace, Seen, guard_devices},
     places::processes,
     sockdiag::{Entry, SockDiag},
-    sweep,
+    sweep::{self, Leftover},
 };
 use crate::{
     config::Resolvers,
@@ -53,8 +53,14 @@ pub struct Watch {
     pub closed: mpsc::UnboundedSender<u64>,
     /// Where everything worth recording goes. Bounded: a full channel holds the ring back, which counts what it loses.
     pub news: mpsc::Sender<Event>,
+    /// Where connections go that were found open in a new namespace.
+    pub swept: mpsc::UnboundedSender<Leftover>,
+    /// The daemon's own cgroup.
+    pub own_cgroup: u64,
     /// Other namespaces: cookie → inode and handle.
     pub others: Mutex<HashMap<u64, (u64, Arc<Namespace>)>>,
+    /// Held while a namespace is being entered: one at a time, so none twice.
+    pub door: Mutex<()>,
 }
 
 impl Watch {
@@ -130,18 +136,19 @@ impl Watch {
     }
 
     /// Opens a namespace: its listeners first, then the kernel half lets its SYNs through.
-    fn enter(&self, seen: Seen) {
-        let known = |cookie| self.others().contains_key(&cookie);
-        if seen.cookie.is_some_and(known) {
+    fn enter(self: &Arc<Self>, seen: Seen) {
+        let _door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
+        let inode = fs::metadata(format!("/proc/{}/ns/net", seen.pid)).map_or(0, |meta| meta.ino());
+        let known = |(cookie, (known, _)): (&u64, &(u64, _))| seen.cookie == Some(*cookie) || *known == inode;
+        if self.others().iter().any(known) {
             return;
         }
-        let inode = fs::metadata(format!("/proc/{}/ns/net", seen.pid)).map_or(0, |meta| meta.ino());
-        match Namespace::enter(seen, Arc::clone(&self.kernel), self.port, self.keepalive) {
+        let watch = Arc::clone(self);
+        let sweep = move || watch.sweep();
+        match Namespace::enter(seen, Arc::clone(&self.kernel), self.port, self.keepalive, sweep) {
             Ok((namespace, listeners)) => {
                 let cookie = namespace.cookie;
-                if self.others().insert(cookie, (inode, Arc::clone(&namespace))).is_some() {
-                    return;
-                }
+                self.others().insert(cookie, (inode, Arc::clone(&namespace)));
                 let _ = self.opened.send((namespace, listeners));
                 let mut tables = self.desk.tables.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Err(error) = tables.namespaces.put(&cookie, u32::from(self.port)) {
@@ -155,12 +162,25 @@ impl Watch {
         }
     }
 
+    /// Ends what members hold open in the calling thread's namespace.
+    fn sweep(&self) {
+        let places = self.desk.places();
+        let found = {
+            let tables = self.desk.tables.lock().unwrap_or_else(PoisonError::into_inner);
+            sweep::sweep(&places, &tables, self.own_cgroup)
+        };
+        match found {
+            Ok(found) => found.into_iter().for_each(|leftover| drop(self.swept.send(leftover))),
+            Err(error) => tracing::error!(%error, "connections open in a network namespace could not be ended"),
+        }
+    }
+
     fn others(&self) -> std::sync::MutexGuard<'_, HashMap<u64, (u64, Arc<Namespace>)>> {
         self.others.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Guards new devices, serves namespaces that members are in, leaves those that nobody is in any more.
-    fn look_around(&self, full: bool) {
+    fn look_around(self: &Arc<Self>, full: bool) {
         guard_devices(&self.kernel, self.own.cookie);
         if let Err(error) = self.publish_resolvers() {
             tracing::error!(%error, "the DNS servers could not be published");
@@ -176,7 +196,7 @@ impl Watch {
         self.visit_namespaces(&members);
     }
 
-    fn visit_namespaces(&self, members: &HashSet<u32>) {
+    fn visit_namespaces(self: &Arc<Self>, members: &HashSet<u32>) {
         let own = fs::metadata("/proc/self/ns/net").map_or(0, |meta| meta.ino());
         let mut inhabited = HashSet::new();
         let mut strangers = HashMap::new();

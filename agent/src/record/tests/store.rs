@@ -170,8 +170,12 @@ fn what_is_no_store_is_refused_with_advice() {
 #[test]
 fn a_damaged_page_is_an_error_not_a_guess() {
     let dir = tempfile::tempdir().unwrap();
-    filled(dir.path());
-    block_on(Recorder::open(dir.path()).unwrap().close()).unwrap();
+    // Closed in order, so that no page is found in the log instead.
+    block_on(async {
+        let recorder = Recorder::open(dir.path()).unwrap();
+        recorder.begin(start(&identity(1), "10.0.0.5:5432", 7)).await.unwrap();
+        recorder.close().await.unwrap();
+    });
     let mut bytes = fs::read(segment(dir.path())).unwrap();
     bytes[4096..].fill(0xa5);
     fs::write(segment(dir.path()), bytes).unwrap();
