@@ -84,6 +84,9 @@ fn a_begin_that_is_given_up_is_ended() {
     block_on(async {
         let recorder = Recorder::open(dir.path()).unwrap();
         {
+            // As long as somebody else writes, it cannot be done at once.
+            let other = super::super::file::connect(recorder.segment()).unwrap();
+            other.execute_batch("BEGIN IMMEDIATE").unwrap();
             let mut begin = std::pin::pin!(recorder.begin(start(&identity(1), "10.0.0.5:5432", 7)));
             let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(begin.as_mut().poll(cx).is_pending())).await;
             assert!(polled);
