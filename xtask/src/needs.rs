@@ -9,6 +9,8 @@ pub(crate) struct Program {
     pub name: &'static str,
     /// The version installed where there is none; a newer one already there is left alone.
     pub version: &'static str,
+    /// How cargo is to install it, where that matters.
+    pub flags: &'static [&'static str],
     /// What it is for.
     pub why: &'static str,
 }
@@ -36,10 +38,21 @@ pub(crate) const PACKAGES: [Package; 14] = [
 
 /// Programs from crates.io.
 pub(crate) const PROGRAMS: [Program; 4] = [
-    Program { name: "cargo-nextest", version: "0.9.143", why: "runs the tests, each in its own process" },
-    Program { name: "cargo-deny", version: "0.20.2", why: "licences, sources and advisories of dependencies" },
-    Program { name: "cargo-fuzz", version: "0.13.2", why: "runs the fuzz doors" },
-    Program { name: "cargo-deb", version: "3.8.0", why: "makes the Debian package" },
+    Program {
+        name: "cargo-nextest",
+        version: "0.9.143",
+        // Without what it takes to update itself, which is half of its dependencies.
+        flags: &["--no-default-features"],
+        why: "runs the tests, each in its own process",
+    },
+    Program {
+        name: "cargo-deny",
+        version: "0.20.2",
+        flags: &[],
+        why: "licences, sources and advisories of dependencies",
+    },
+    Program { name: "cargo-fuzz", version: "0.13.2", flags: &[], why: "runs the fuzz doors" },
+    Program { name: "cargo-deb", version: "3.8.0", flags: &[], why: "makes the Debian package" },
 ];
 
 /// A compiler for the kernel half, where the distribution has one; elsewhere rustup's nightly takes its place.
@@ -49,9 +62,13 @@ pub(crate) const KERNEL_TOOLCHAIN: [Package; 3] = [
     ("rust-web-src", "`core`, which the bpf target does not ship"),
 ];
 
-/// Links the kernel half; it must know the LLVM of the compiler.
-pub(crate) const LINKER: Program =
-    Program { name: "bpf-linker", version: "0.13.0", why: "links the kernel half and writes its BTF" };
+/// Links the kernel half; its features name the LLVM of the compiler.
+pub(crate) const LINKER: Program = Program {
+    name: "bpf-linker",
+    version: "0.13.0",
+    flags: &["--no-default-features"],
+    why: "links the kernel half and writes its BTF",
+};
 
 /// The bpf file system, which holds what outlives the daemon.
 pub(crate) const BPFFS: &str = "/sys/fs/bpf";

@@ -139,7 +139,7 @@ fn install_compiler() -> Result<()> {
 
 /// The linker, built on the compiler's own LLVM where that is packaged, else as its authors built it.
 fn install_linker(toolchain: &Toolchain) -> Result<()> {
-    let Program { name, version, .. } = needs::LINKER;
+    let Program { name, version, flags, .. } = needs::LINKER;
     let llvm = toolchain.version("LLVM version").context("the compiler does not name its LLVM")?;
     let llvm = llvm.split('.').next().unwrap_or_default();
     let (dev, polly) = (format!("llvm-{llvm}-dev"), format!("libpolly-{llvm}-dev"));
@@ -150,19 +150,19 @@ fn install_linker(toolchain: &Toolchain) -> Result<()> {
     }
     install_packages(&[&dev, &polly])?;
     let features = format!("llvm-{llvm}");
-    let mut install = cargo(["install", "--locked", name, "--version", version, "--no-default-features"]);
-    run(install.args(["--features", &features]).env("LLVM_PREFIX", format!("/usr/lib/llvm-{llvm}")))
+    let mut install = cargo(["install", "--locked", name, "--version", version]);
+    run(install.args(flags).args(["--features", &features]).env("LLVM_PREFIX", format!("/usr/lib/llvm-{llvm}")))
 }
 
 /// Programs from crates.io, compiled side by side so that they share their dependencies.
 fn install_programs(programs: &[&Program]) -> Result<()> {
     let shared = target("tools");
-    for Program { name, version, .. } in programs {
-        let mut install = cargo(["install", "--locked", name, "--version", version, "--target-dir"]);
+    for Program { name, version, flags, .. } in programs {
+        let mut install = cargo(["install", "--locked", name, "--version", version]);
         // Waiting for them to be optimised takes longer than they will ever save.
         let quick = [("OPT_LEVEL", "1"), ("LTO", "off"), ("CODEGEN_UNITS", "16"), ("DEBUG", "0")];
         install.envs(quick.map(|(key, value)| (format!("CARGO_PROFILE_RELEASE_{key}"), value)));
-        run(install.arg(&shared))?;
+        run(install.args(*flags).arg("--target-dir").arg(&shared))?;
     }
     if shared.exists() {
         fs::remove_dir_all(&shared)?;
