@@ -61,6 +61,12 @@ enum Task {
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
     },
+    /// A helper of the measurements.
+    #[command(name = "__bench", hide = true)]
+    BenchHelper {
+        /// Between the measurements and themselves.
+        words: Vec<OsString>,
+    },
     /// Run the fuzz doors
     Fuzz {
         /// How long for each
@@ -96,6 +102,7 @@ impl Task {
             Self::Tidy => tidy::run()?,
             Self::Advisories => process::run(&mut process::cargo(["deny", "check", "advisories"]))?,
             Self::Bench { names, json } => bench::run(&names, json.as_deref())?,
+            Self::BenchHelper { words } => bench::helper(&words)?,
             Self::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref())?,
             Self::Dist => dist::run()?,
         }

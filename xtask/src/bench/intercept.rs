@@ -1,17 +1,71 @@
-//! What interception costs.
+//! What interception costs, side by side: nothing in between, HAProxy behind an nftables redirect, and our daemon.
+//!
+//! Load generator and server are the same for all three, and are this program again, built for release.
 
+mod load;
+mod measures;
+mod serve;
+mod setups;
+mod site;
+mod wire;
+
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::{Report, median, median_of_ratios};
-use crate::process::{output, target};
+use crate::process::{self, cargo, is_root, output, target};
+use setups::{Daemon, Haproxy, Load, Setup};
+use site::{Network, Place, Site};
 
 const ROUNDS: u32 = 21;
 
-/// Measures the start of the program: what every command pays before it does anything.
+/// Measures everything; about four minutes.
 pub(crate) fn run(report: &mut Report) -> Result<()> {
+    if !is_root() {
+        bail!("the measurements load programs into the running kernel: run them as root");
+    }
+    process::run(&mut cargo(["build", "--release", "--quiet", "--package", "xtask"]))?;
+    start(report)?;
+    let site = Site::make()?;
+    // The redirect makes the kernel track every connection of its network namespace, so it gets one to itself.
+    let (plain, redirected) = (Network::make(&site)?, Network::make(&site)?);
+    let haproxy = Haproxy::start(&site, &redirected)?;
+    let daemon = Daemon::start(&site, &plain)?;
+    let setup = |name, place, network, proxy| -> Result<Setup> {
+        Ok(Setup { name, load: Load::start(&site, place, network)?, proxy })
+    };
+    let mut setups = [
+        setup("direct", Place::Free, &plain, None)?,
+        setup("haproxy", Place::Free, &redirected, Some(haproxy.pid()))?,
+        setup("ours", Place::Managed, &plain, Some(daemon.pid()))?,
+    ];
+    for setup in setups.iter_mut().filter(|setup| setup.proxy.is_some()) {
+        measures::idle(report, &site, setup)?;
+    }
+    measures::connect(report, &mut setups)?;
+    measures::throughput(report, &mut setups)?;
+    drop(setups);
+    daemon.stop()?;
+    measures::unmanaged(report, &site, &plain)
+}
+
+/// The helpers of a run: what `cargo xtask __bench` does.
+pub(crate) fn helper(words: &[OsString]) -> Result<()> {
+    let words: Vec<_> = words.iter().map(|word| word.to_str().unwrap_or_default()).collect();
+    match words.as_slice() {
+        ["serve"] => serve::run(),
+        ["load"] => load::run(),
+        ["guard", directory, cgroups] => site::guard(Path::new(directory), Path::new(cgroups)),
+        _ => bail!("this is between `cargo xtask bench` and itself"),
+    }
+}
+
+/// The start of the program: what every command pays before it does anything.
+fn start(report: &mut Report) -> Result<()> {
     let version = || milliseconds(Command::new(target("release/sallyport")).arg("--version"));
     let times = (0..ROUNDS).map(|_| version()).collect::<Result<Vec<_>>>()?;
     report.number("intercept.start_ms", median(times).context("no rounds")?);

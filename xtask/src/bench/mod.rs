@@ -5,6 +5,7 @@
 mod intercept;
 mod report;
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
@@ -33,4 +34,9 @@ pub(crate) fn run(names: &[String], json: Option<&Path>) -> Result<()> {
         fs::write(path, report.json()?)?;
     }
     Ok(())
+}
+
+/// What the measurements start in other processes.
+pub(crate) fn helper(words: &[OsString]) -> Result<()> {
+    intercept::helper(words)
 }
