@@ -13,6 +13,15 @@ pub type Addr = [u8; 16];
 /// The first twelve bytes of a v4-mapped address (RFC 4291 §2.5.5.2).
 pub const V4_MAPPED: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 
+/// Offset of `child_pid` in the record of `sched_process_fork`, while command names are kept elsewhere (since about 6.17).
+pub const FORK_CHILD: usize = 20;
+/// The same while the record holds the command names themselves.
+pub const FORK_CHILD_OLD: usize = 44;
+/// Offset of `dst_id` in the record of `cgroup_attach_task`.
+pub const ATTACH_CGROUP: usize = 16;
+/// Offset of `pid` in the record of `cgroup_attach_task`.
+pub const ATTACH_PID: usize = 24;
+
 /// Linux's "no login" value for a login uid and for an audit session.
 pub const UNSET: u32 = u32::MAX;
 

@@ -6,13 +6,8 @@ use crate::{
     report, scope as place, task,
 };
 use aya_ebpf::{EbpfContext, macros::tracepoint, programs::TracePointContext};
-use sallyport_ebpf::{Counter, EventKind, Hook};
+use sallyport_ebpf::{ATTACH_CGROUP, ATTACH_PID, Counter, EventKind, FORK_CHILD, FORK_CHILD_OLD, Hook};
 
-/// Field offsets of `cgroup/cgroup_attach_task` and `sched/sched_process_*`, from the kernel's event formats; the
-/// daemon checks them before it attaches.
-const ATTACH_CGROUP_ID: usize = 16;
-const ATTACH_PID: usize = 24;
-const FORK_CHILD: usize = 20;
 /// `SIGKILL`
 const SIGKILL: u32 = 9;
 
@@ -34,11 +29,21 @@ pub fn on_exec(_ctx: TracePointContext) -> u32 {
 /// What a member starts is a member.
 #[tracepoint(category = "sched", name = "sched_process_fork")]
 pub fn on_fork(ctx: TracePointContext) -> u32 {
+    fork::<FORK_CHILD>(&ctx)
+}
+
+/// The same for kernels with the older record; the daemon loads whichever fits. The offset is a constant because the
+/// verifier takes no other.
+#[tracepoint(category = "sched", name = "sched_process_fork")]
+pub fn on_fork_old(ctx: TracePointContext) -> u32 {
+    fork::<FORK_CHILD_OLD>(&ctx)
+}
+
+#[inline(always)]
+fn fork<const CHILD: usize>(ctx: &TracePointContext) -> u32 {
     // SAFETY: reads a map.
-    if let Some(scope) = unsafe { MEMBERS.get(&task::tgid()) }
-        && let Some(child) = read::<u32>(&ctx, FORK_CHILD)
-    {
-        join(child, *scope);
+    if let Some(scope) = unsafe { MEMBERS.get(&task::tgid()) } {
+        join(read::<u32, CHILD>(ctx), *scope);
     }
     0
 }
@@ -62,9 +67,7 @@ pub fn on_exit(_ctx: TracePointContext) -> u32 {
 /// A member that is moved by a member stays one; an outsider's hand sets it free.
 #[tracepoint(category = "cgroup", name = "cgroup_attach_task")]
 pub fn on_migrate(ctx: TracePointContext) -> u32 {
-    let (Some(target), Some(pid)) = (read::<u64>(&ctx, ATTACH_CGROUP_ID), read::<u32>(&ctx, ATTACH_PID)) else {
-        return 0;
-    };
+    let (target, pid) = (read::<u64, ATTACH_CGROUP>(&ctx), read::<u32, ATTACH_PID>(&ctx));
     // SAFETY: reads a map; the daemon replaces values whole.
     if let Some(place) = unsafe { CGROUPS.get(&target) }
         && place::is_managed(*place)
@@ -97,7 +100,7 @@ fn join(tgid: u32, scope: u32) {
 }
 
 #[inline(always)]
-fn read<T: Copy>(ctx: &TracePointContext, offset: usize) -> Option<T> {
-    // SAFETY: the offset lies inside the event's record; the daemon compared the formats before attaching.
-    Some(unsafe { core::ptr::read_volatile(ctx.as_ptr().cast::<u8>().add(offset).cast::<T>()) })
+fn read<T: Copy, const OFFSET: usize>(ctx: &TracePointContext) -> T {
+    // SAFETY: the daemon compared the offset with the event's format before loading.
+    unsafe { core::ptr::read_volatile(ctx.as_ptr().cast::<u8>().add(OFFSET).cast::<T>()) }
 }

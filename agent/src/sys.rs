@@ -292,13 +292,16 @@ pub fn die_by(signal: i32) {
     unsafe { libc::raise(signal) };
 }
 
-/// Makes the ring of events something the runtime can wait for.
+/// What owns one descriptor for as long as it lives.
+pub trait Owner: AsRawFd {}
+impl Owner for OwnedFd {}
+impl Owner for aya::maps::RingBuf<aya::maps::MapData> {}
+
+/// Makes a descriptor something the runtime can wait for.
 ///
 /// # Errors
 /// What epoll(7) says.
-pub fn pollable(
-    ring: aya::maps::RingBuf<aya::maps::MapData>,
-) -> io::Result<tokio::io::unix::AsyncFd<aya::maps::RingBuf<aya::maps::MapData>>> {
-    // SAFETY: the ring owns its descriptor, which stays open and the same for as long as the ring lives.
-    Ok(unsafe { tokio::io::unix::AsyncFd::register(ring) }?)
+pub fn pollable<T: Owner>(of: T) -> io::Result<tokio::io::unix::AsyncFd<T>> {
+    // SAFETY: an `Owner`'s descriptor stays open and the same for as long as it lives.
+    Ok(unsafe { tokio::io::unix::AsyncFd::register(of) }?)
 }

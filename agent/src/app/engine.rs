@@ -66,6 +66,7 @@ pub(super) struct Engine {
     proxy: Arc<Proxy>,
     capacity: usize,
     end_flows: watch::Sender<bool>,
+    rescoped: watch::Sender<()>,
     acceptors: Acceptors,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -87,6 +88,7 @@ struct Attached {
 impl Engine {
     /// Loads, attaches, sweeps and proves. When this returns, nothing of a managed process goes past the proxy.
     pub(super) async fn start(plan: Plan<'_>) -> Result<Self, AppError> {
+        let cage = canary::Cage::make(plan.cgroup_root)?;
         let attached = attach(&plan)?;
         let Attached { kernel, tables, flows, ring, places, own, listeners, port } = attached;
         let (kernel, places) = (Arc::new(kernel), Arc::new(places));
@@ -111,7 +113,8 @@ impl Engine {
         let (closed_tx, closed) = mpsc::unbounded_channel();
         let (news_tx, news) = mpsc::channel(NEWS);
         let (swept_tx, swept) = mpsc::unbounded_channel();
-        let watch = Arc::new(Watch {
+        let (rescoped, rescoped_rx) = watch::channel(());
+        let watcher = Arc::new(Watch {
             desk: Arc::clone(&desk),
             kernel: Arc::clone(&kernel),
             own: Arc::clone(&own),
@@ -123,10 +126,11 @@ impl Engine {
             news: news_tx,
             swept: swept_tx,
             own_cgroup: plan.own_cgroup,
+            rescoped: rescoped_rx,
             others: Mutex::default(),
             door: Mutex::default(),
         });
-        watch.publish_resolvers()?;
+        watcher.publish_resolvers()?;
         let acceptors = Acceptors::default();
         hall.accept(&acceptors, &own, listeners)?;
         let mut tasks = vec![tokio::spawn(hall.receive_namespaces(Arc::clone(&acceptors), opened, closed))];
@@ -134,7 +138,7 @@ impl Engine {
         tasks.push(tokio::spawn(reporter));
         tasks.push(tokio::spawn(reports::record_swept(swept, Arc::clone(&desk), plan.recorder.clone())));
         tasks.push(tokio::spawn(async move {
-            if let Err(error) = watch.follow(ring).await {
+            if let Err(error) = watcher.follow(ring).await {
                 tracing::error!(%error, "the kernel's reports cannot be read any more");
             }
         }));
@@ -148,20 +152,26 @@ impl Engine {
             proxy,
             capacity,
             end_flows,
+            rescoped,
             acceptors,
             tasks,
         };
-        engine.secure(plan.cgroup_root, v6, arrivals).await?;
+        engine.secure((plan.cgroup_root, cage), v6, arrivals).await?;
         Ok(engine)
     }
 
     /// Guards devices, ends what was open before, and lets the canary sing.
-    async fn secure(&self, root: &Path, v6: bool, arrivals: blocking::Receiver<OrigDst>) -> Result<(), AppError> {
+    async fn secure(
+        &self,
+        (root, cage): (&Path, canary::Cage),
+        v6: bool,
+        arrivals: blocking::Receiver<OrigDst>,
+    ) -> Result<(), AppError> {
         guard_devices(&self.kernel, self.own_netns);
         self.sweep().await?;
         let (root, tables, own_port) = (root.to_owned(), Arc::clone(&self.desk.tables), self.port);
         let sung = tokio::task::spawn_blocking(move || {
-            canary::prove(&canary::Site { cgroup_root: &root, tables: &tables, own_port, v6 }, &arrivals)
+            canary::prove(&canary::Site { cgroup_root: &root, tables: &tables, own_port, v6 }, &cage, &arrivals)
         });
         match sung.await {
             Ok(proven) => Ok(proven?),
@@ -192,6 +202,7 @@ impl Engine {
             tables.put_settings(settings)?;
         }
         *self.desk.places.lock().unwrap_or_else(PoisonError::into_inner) = places;
+        self.rescoped.send_replace(());
         self.sweep().await
     }
 

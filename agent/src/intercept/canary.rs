@@ -13,7 +13,7 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::{Arc, Mutex, mpsc},
+    sync::{Mutex, PoisonError, mpsc},
     time::Duration,
 };
 
@@ -34,12 +34,18 @@ const DIVERTED: [(&str, &str); 4] = [
 ///
 /// # Errors
 /// The first hook that did not do what it must.
-pub fn prove(site: &Site<'_>, arrivals: &mpsc::Receiver<OrigDst>) -> Result<(), InterceptError> {
+pub fn prove(site: &Site<'_>, cage: &Cage, arrivals: &mpsc::Receiver<OrigDst>) -> Result<(), InterceptError> {
+    cage.manage(site.tables, true)?;
+    let proven = release(site, cage, arrivals);
+    cage.manage(site.tables, false)?;
+    proven
+}
+
+fn release(site: &Site<'_>, cage: &Cage, arrivals: &mpsc::Receiver<OrigDst>) -> Result<(), InterceptError> {
     let failed = |error: io::Error| Step::Canary.because(error);
-    let cage = Cage::make(site).map_err(failed)?;
     let child = Command::new("/proc/self/exe")
         .arg("__canary")
-        .args([cage.0.as_os_str(), site.cgroup_root.as_os_str()])
+        .args([cage.path.as_os_str(), site.cgroup_root.as_os_str()])
         .args([site.own_port.to_string(), site.v6.to_string()])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -69,39 +75,49 @@ pub struct Site<'a> {
     /// Mount point of the v2 hierarchy.
     pub cgroup_root: &'a Path,
     /// The kernel half's maps.
-    pub tables: &'a Arc<Mutex<Tables>>,
+    pub tables: &'a Mutex<Tables>,
     /// Port of the listeners.
     pub own_port: u16,
     /// Whether this host has IPv6 loopback.
     pub v6: bool,
 }
 
-/// The canary's cgroup: managed while it exists.
-struct Cage<'a>(PathBuf, &'a Site<'a>, u64);
+/// The canary's cgroup.
+pub struct Cage {
+    path: PathBuf,
+    id: u64,
+}
 
-impl<'a> Cage<'a> {
-    fn make(site: &'a Site<'a>) -> io::Result<Self> {
-        let path = site.cgroup_root.join(format!("sallyport-canary-{}", std::process::id()));
-        fs::create_dir_all(&path)?;
-        let id = fs::metadata(&path)?.ino();
-        let cage = Self(path, site, id);
-        let place = Placement { verdict: Verdict::Managed as u32, scope: CANARY_SCOPE };
-        let mut tables = site.tables.lock().map_err(|_| io::Error::other("the tables are lost"))?;
-        tables.put_scope(CANARY_SCOPE, Scope::default()).map_err(io::Error::other)?;
-        tables.cgroups.put(&id, Raw(place)).map_err(io::Error::other)?;
-        drop(tables);
-        Ok(cage)
+impl Cage {
+    /// Makes the cgroup. This is done long before the canary sings, so that other instances on this host have classified
+    /// it by then.
+    ///
+    /// # Errors
+    /// When the cgroup cannot be made.
+    pub fn make(cgroup_root: &Path) -> Result<Self, InterceptError> {
+        let path = cgroup_root.join(format!("sallyport-canary-{}", std::process::id()));
+        let made = fs::create_dir_all(&path).and_then(|()| fs::metadata(&path));
+        let id = made.map_err(|error| Step::Canary.because(error))?.ino();
+        Ok(Self { path, id })
+    }
+
+    /// Puts the cgroup in a scope of its own, or out of it.
+    fn manage(&self, tables: &Mutex<Tables>, managed: bool) -> Result<(), InterceptError> {
+        let mut tables = tables.lock().unwrap_or_else(PoisonError::into_inner);
+        if !managed {
+            tables.cgroups.remove(&self.id);
+            return Ok(());
+        }
+        tables.put_scope(CANARY_SCOPE, Scope::default())?;
+        tables.cgroups.put(&self.id, Raw(Placement { verdict: Verdict::Managed as u32, scope: CANARY_SCOPE }))
     }
 }
 
-impl Drop for Cage<'_> {
+impl Drop for Cage {
     fn drop(&mut self) {
-        if let Ok(mut tables) = self.1.tables.lock() {
-            tables.cgroups.remove(&self.2);
-        }
         // The child has ended; its cgroup empties a moment after it was reaped.
         for _ in 0..100 {
-            if fs::remove_dir(&self.0).is_ok() || !self.0.exists() {
+            if fs::remove_dir(&self.path).is_ok() || !self.path.exists() {
                 return;
             }
             std::thread::yield_now();

@@ -10,7 +10,7 @@ use aya::{
         tc::{self, NlOptions, TcAttachOptions, TcAttachType},
     },
 };
-use sallyport_ebpf::{ABI_VERSION, Offsets};
+use sallyport_ebpf::{ABI_VERSION, ATTACH_CGROUP, ATTACH_PID, FORK_CHILD, FORK_CHILD_OLD, Offsets};
 use std::{
     collections::HashSet,
     fs::{self, File},
@@ -39,13 +39,15 @@ pub(super) const AT_CGROUP: [(&str, Attach); 12] = [
     ("on_connect6", Attach::Connect6),
 ];
 
-/// Programs on tracepoints, each with the parts of the event's format it was compiled for.
-const AT_TRACEPOINT: [(&str, &str, &str, &[&str]); 4] = [
-    ("on_exec", "sched", "sched_process_exec", &[]),
-    ("on_exit", "sched", "sched_process_exit", &[]),
-    ("on_fork", "sched", "sched_process_fork", &["child_pid;\toffset:20;\tsize:4;"]),
-    ("on_migrate", "cgroup", "cgroup_attach_task", &["dst_id;\toffset:16;\tsize:8;", "int pid;\toffset:24;\tsize:4;"]),
+/// Programs on tracepoints, with category and name.
+const AT_TRACEPOINT: [(&str, &str, &str); 3] = [
+    ("on_exec", "sched", "sched_process_exec"),
+    ("on_exit", "sched", "sched_process_exit"),
+    ("on_migrate", "cgroup", "cgroup_attach_task"),
 ];
+
+/// The program on forks, of which the kernel's record fits one.
+const ON_FORK: [(&str, usize); 2] = [("on_fork", FORK_CHILD), ("on_fork_old", FORK_CHILD_OLD)];
 
 /// The program on devices, and those where LSM programs can fire, with their hooks.
 const ON_DEVICE: &str = "on_device";
@@ -150,6 +152,8 @@ pub struct Kernel {
     guarded: Mutex<HashSet<(u64, u32)>>,
     /// True when pinned maps of a predecessor were taken over.
     pub adopted: bool,
+    /// Which program fits this kernel's record of forks.
+    on_fork: &'static str,
     /// Why a hook that can be missing is missing, for the log and `status`.
     pub missing: Vec<(&'static str, String)>,
 }
@@ -167,6 +171,13 @@ impl Kernel {
         fs::create_dir_all(setup.pins.links()).map_err(Step::Pin.failed())?;
         let offsets = fs::read("/sys/kernel/btf/vmlinux").ok().and_then(|btf| btf::offsets(&btf));
         let offsets = Raw(offsets.unwrap_or_default());
+        let attach = ("cgroup", "cgroup_attach_task");
+        event_field(attach, ("dst_id", 8)).and_then(|found| expect(attach, "dst_id", found == ATTACH_CGROUP))?;
+        event_field(attach, ("pid", 4)).and_then(|found| expect(attach, "pid", found == ATTACH_PID))?;
+        let fork = ("sched", "sched_process_fork");
+        let child = event_field(fork, ("child_pid", 4))?;
+        let on_fork = ON_FORK.iter().find(|(_, offset)| *offset == child).map(|(name, _)| *name);
+        expect(fork, "child_pid", on_fork.is_some())?;
         let btf = Btf::from_sys_fs().ok();
         let mut loader = EbpfLoader::new();
         loader.btf(btf.as_ref()).map_max_entries("FLOWS", setup.max_flows);
@@ -182,6 +193,7 @@ impl Kernel {
             maps,
             guarded: Mutex::default(),
             adopted,
+            on_fork: on_fork.unwrap_or_default(),
             missing: Vec::new(),
         };
         if offsets.0 == Offsets::default() {
@@ -197,6 +209,9 @@ impl Kernel {
         let programs = self.programs.get_mut().unwrap_or_else(PoisonError::into_inner);
         for (name, program) in programs.programs_mut() {
             let hook = AT_LSM.iter().find(|(lsm, _)| *lsm == name).map(|(_, hook)| *hook);
+            if ON_FORK.iter().any(|(fork, _)| *fork == name) && name != self.on_fork {
+                continue;
+            }
             let Err(error) = load_one(program, hook, btf) else { continue };
             // These are extra where the kernel has them; everything else is the promise itself.
             match name {
@@ -222,8 +237,8 @@ impl Kernel {
             replace_or_create(program.as_fd(), cgroup, kind, &links.join(name))
                 .map_err(Step::Attach(name.into()).failed())?;
         }
-        for (name, category, event, format) in AT_TRACEPOINT {
-            check_format(category, event, format)?;
+        let fork = (self.on_fork, "sched", "sched_process_fork");
+        for (name, category, event) in AT_TRACEPOINT.into_iter().chain([fork]) {
             let program: &mut TracePoint = self.program(name)?;
             let attached = program.attach(category, event).and_then(|id| program.take_link(id));
             let link = attached.map_err(|e| Step::Attach(name.into()).because(e))?;
@@ -384,14 +399,28 @@ fn replace_pin(link: FdLink, path: &Path) -> Result<(), InterceptError> {
     unless_missing(fs::remove_file(&old))
 }
 
-fn check_format(category: &str, event: &str, parts: &[&str]) -> Result<(), InterceptError> {
-    let root = tracefs()?;
-    let path = root.join("events").join(category).join(event).join("format");
+/// Offset of a field in the record of a kernel event; it moves between kernel versions.
+fn event_field((category, event): (&str, &str), field: (&str, u32)) -> Result<usize, InterceptError> {
+    let path = tracefs()?.join("events").join(category).join(event).join("format");
     let format = fs::read_to_string(&path).map_err(Step::Tracefs.failed())?;
-    match parts.iter().find(|part| !format.contains(**part)) {
-        Some(part) => Err(InterceptError::EventFormat { event: event.to_owned(), missing: (*part).to_owned() }),
-        None => Ok(()),
-    }
+    find_field(&format, field)
+        .ok_or_else(|| InterceptError::EventFormat { event: event.to_owned(), missing: field.0.to_owned() })
+}
+
+fn expect((_, event): (&str, &str), field: &str, fits: bool) -> Result<(), InterceptError> {
+    let odd = || InterceptError::EventFormat { event: event.to_owned(), missing: format!("{field} at a known offset") };
+    fits.then_some(()).ok_or_else(odd)
+}
+
+/// Offset of a field of this name and size (bytes), in the text of an event's format.
+fn find_field(format: &str, (name, size): (&str, u32)) -> Option<usize> {
+    format.lines().find_map(|line| {
+        let mut parts = line.trim().split(';').map(str::trim);
+        let declared = parts.next()?.strip_prefix("field:")?.split(' ').next_back()?;
+        let offset = parts.next()?.strip_prefix("offset:")?.parse().ok()?;
+        let found: u32 = parts.next()?.strip_prefix("size:")?.parse().ok()?;
+        (declared == name && found == size).then_some(offset)
+    })
 }
 
 /// Where tracefs is; it is mounted now if nobody has.
@@ -417,4 +446,27 @@ fn name_of(path: &Path) -> Option<String> {
 
 fn reason(error: &(dyn std::error::Error + 'static)) -> String {
     std::iter::successors(Some(error), |error| error.source()).last().unwrap_or(error).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As Linux 6.1 and 6.18 print it.
+    const OLD: &str = "\tfield:char child_comm[16];\toffset:28;\tsize:16;\tsigned:1;\n\tfield:pid_t child_pid;\toffset:44;\tsize:4;\tsigned:1;\n";
+    const NEW: &str = "\tfield:__data_loc char[] child_comm;\toffset:16;\tsize:4;\tsigned:0;\n\tfield:pid_t child_pid;\toffset:20;\tsize:4;\tsigned:1;\n";
+
+    #[test]
+    fn a_field_is_found_by_name_and_size() {
+        for (format, field, expected) in [
+            (OLD, ("child_pid", 4), Some(44)),
+            (NEW, ("child_pid", 4), Some(20)),
+            (NEW, ("child_pid", 8), None),
+            (NEW, ("pid", 4), None),
+            ("", ("child_pid", 4), None),
+            ("field:;offset:;size:;", ("child_pid", 4), None),
+        ] {
+            assert_eq!(find_field(format, field), expected, "{field:?} in {format}");
+        }
+    }
 }

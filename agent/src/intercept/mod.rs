@@ -9,6 +9,7 @@ pub mod btf;
 pub mod canary;
 pub mod kernel;
 pub mod namespace;
+pub mod nursery;
 pub mod places;
 pub mod sockdiag;
 pub mod sweep;

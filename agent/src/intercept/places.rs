@@ -14,6 +14,7 @@ use std::{
     fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 /// Deepest cgroup the kernel half looks at; see `MAX_LEVEL` there.
@@ -88,14 +89,9 @@ impl Places {
     /// When the table is full.
     pub fn publish_cgroups(&self, tables: &mut Tables) -> Result<(), InterceptError> {
         let mut living = HashSet::new();
-        let mut pending = vec![PathBuf::from("/")];
-        while let Some(path) = pending.pop() {
-            let dir = self.dir(&path);
-            let Ok(id) = fs::metadata(&dir).map(|meta| meta.ino()) else { continue };
+        self.publish_below(Path::new("/"), tables, |id, _| {
             living.insert(id);
-            tables.cgroups.put(&id, Raw(self.place(&path)))?;
-            pending.extend(subdirectories(&dir).into_iter().map(|name| path.join(name)));
-        }
+        })?;
         for id in tables.cgroups.keys() {
             if !living.contains(&id) {
                 tables.cgroups.remove(&id);
@@ -141,6 +137,28 @@ impl Places {
             let user = |uid: Option<u32>| uid.is_some_and(|uid| selectors.users.contains(&uid));
             user(uid) || user(login) || exe.as_ref().is_some_and(|exe| selectors.exes.contains(exe))
         })
+    }
+
+    /// Classifies a cgroup and everything below it; `each` is told every id, and the path when it has to be watched.
+    ///
+    /// # Errors
+    /// When the table is full.
+    pub fn publish_below(
+        &self,
+        top: &Path,
+        tables: &mut Tables,
+        mut each: impl FnMut(u64, Option<&Path>),
+    ) -> Result<(), InterceptError> {
+        let mut pending = vec![top.to_owned()];
+        while let Some(path) = pending.pop() {
+            let dir = self.dir(&path);
+            let Ok(id) = fs::metadata(&dir).map(|meta| meta.ino()) else { continue };
+            let place = self.place(&path);
+            tables.cgroups.put(&id, Raw(place))?;
+            each(id, (place.verdict == Verdict::Watched as u32).then_some(&path));
+            pending.extend(subdirectories(&dir).into_iter().map(|name| path.join(name)));
+        }
+        Ok(())
     }
 
     fn publish_users(&self, tables: &mut Tables) -> Result<(), InterceptError> {
@@ -232,11 +250,21 @@ impl Places {
         self.by_name && (!is_unit || name.starts_with("user@"))
     }
 
+    /// Direct children of a cgroup that are in no table.
+    pub fn unpublished(&self, path: &Path, tables: &Mutex<Tables>) -> Vec<PathBuf> {
+        let children = subdirectories(&self.dir(path)).into_iter().map(|name| path.join(name));
+        let tables = tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_missing =
+            |path: &PathBuf| fs::metadata(self.dir(path)).is_ok_and(|meta| tables.cgroups.read(&meta.ino()).is_none());
+        children.filter(is_missing).collect()
+    }
+
     fn first(&self, matches: impl Fn(&Selectors) -> bool) -> Option<ScopeIndex> {
         (0..).zip(&self.scopes).find(|(_, scope)| matches(&scope.selectors)).map(|(index, _)| index)
     }
 
-    fn dir(&self, path: &Path) -> PathBuf {
+    /// The directory of a cgroup, given by its path below the root.
+    pub fn dir(&self, path: &Path) -> PathBuf {
         self.cgroup_root.join(path.strip_prefix("/").unwrap_or(path))
     }
 }

@@ -6,6 +6,7 @@ use super::{
     arrival::{Desk, socket_addr},
     kernel::Kernel,
     namespace::{Listeners, Namespace, Seen, guard_devices},
+    nursery::Nursery,
     places::processes,
     sockdiag::{Entry, SockDiag},
     sweep::{self, Leftover},
@@ -20,11 +21,12 @@ use std::{
     collections::{HashMap, HashSet},
     fs, io,
     os::unix::fs::MetadataExt,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{Instant, MissedTickBehavior, interval},
 };
 
@@ -57,6 +59,8 @@ pub struct Watch {
     pub swept: mpsc::UnboundedSender<Leftover>,
     /// The daemon's own cgroup.
     pub own_cgroup: u64,
+    /// Changes when there is another set of scopes.
+    pub rescoped: watch::Receiver<()>,
     /// Other namespaces: cookie → inode and handle.
     pub others: Mutex<HashMap<u64, (u64, Arc<Namespace>)>>,
     /// Held while a namespace is being entered: one at a time, so none twice.
@@ -70,6 +74,9 @@ impl Watch {
     /// When the ring cannot be polled.
     pub async fn follow(self: Arc<Self>, ring: RingBuf<MapData>) -> io::Result<()> {
         let mut ring = sys::pollable(ring)?;
+        let mut nursery = Nursery::open()?;
+        self.classify_below(&mut nursery, Path::new("/"));
+        let mut rescoped = self.rescoped.clone();
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut census = Instant::now() + CENSUS;
@@ -92,6 +99,13 @@ impl Watch {
                         self.take(event).await;
                     }
                 }
+                born = nursery.born() => {
+                    for path in born? {
+                        self.classify_below(&mut nursery, &path);
+                    }
+                }
+                // Other selectors, other directories to watch.
+                Ok(()) = rescoped.changed() => self.classify_below(&mut nursery, Path::new("/")),
                 _ = tick.tick() => {
                     let full = Instant::now() >= census;
                     if full {
@@ -102,6 +116,27 @@ impl Watch {
                     let _ = tokio::task::spawn_blocking(move || watch.look_around(full)).await;
                 }
             }
+        }
+    }
+
+    /// Classifies a cgroup and everything below, and watches what may get children that matter.
+    fn classify_below(&self, nursery: &mut Nursery, path: &Path) {
+        let places = self.desk.places();
+        let mut watched = Vec::new();
+        let published = {
+            let mut tables = self.desk.tables.lock().unwrap_or_else(PoisonError::into_inner);
+            places.publish_below(path, &mut tables, |_, path| watched.extend(path.map(Path::to_owned)))
+        };
+        if let Err(error) = published {
+            tracing::error!(%error, "new cgroups could not be classified: they are diverted until they are");
+        }
+        for path in &watched {
+            nursery.watch(&places, path);
+        }
+        // Children made between the walk and the watch.
+        for path in &watched {
+            let missed = places.unpublished(path, &self.desk.tables);
+            missed.iter().for_each(|path| self.classify_below(nursery, path));
         }
     }
 
