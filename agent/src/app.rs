@@ -4,6 +4,7 @@ mod cgroup;
 mod command;
 mod daemon;
 mod engine;
+mod hall;
 mod operator;
 mod reports;
 

@@ -1,12 +1,16 @@
 //! Interception from nothing to proven, and back: what the daemon and a command run on its own have in common.
 
-use super::{AppError, reports};
+use super::{
+    AppError,
+    hall::{Acceptors, Hall, Lanes},
+    reports,
+};
 use crate::{
     config::{self, Config},
     identity::Attestor,
     intercept::{
         InterceptError, OrigDst,
-        arrival::{Arrival, Desk},
+        arrival::Desk,
         canary,
         kernel::{Kernel, PinDir, Setup},
         namespace::{Listeners, Namespace, guard_devices},
@@ -19,14 +23,14 @@ use crate::{
     record::{EventKind, EventRecord, Recorder, Timestamps},
 };
 use aya::maps::{MapData, RingBuf};
-use sallyport_ebpf::{ABI_VERSION, CANARY_SCOPE, Settings};
+use rustix::fs::{FlockOperation, flock};
+use sallyport_ebpf::{ABI_VERSION, Settings};
 use std::{
-    collections::HashMap,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    fs::File,
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::AtomicBool,
         mpsc as blocking,
     },
     time::Duration,
@@ -36,6 +40,8 @@ use tokio::{
     task::{AbortHandle, JoinHandle},
 };
 
+/// Threads that serve flows; more than this many would mostly wait for the store.
+const MAX_LANES: usize = 16;
 /// Reports on their way to the store.
 const NEWS: usize = 1024;
 /// How long flows that were told to end get for saying so in the store.
@@ -67,11 +73,10 @@ pub(super) struct Engine {
     capacity: usize,
     end_flows: watch::Sender<bool>,
     rescoped: watch::Sender<()>,
+    lanes: Lanes,
     acceptors: Acceptors,
     tasks: Vec<JoinHandle<()>>,
 }
-
-type Acceptors = Arc<Mutex<HashMap<u64, Vec<AbortHandle>>>>;
 
 /// The kernel half with its tables, configured and attached.
 struct Attached {
@@ -106,7 +111,7 @@ impl Engine {
             ended,
             told_full: AtomicBool::new(false),
         });
-        let v6 = listeners.v6.is_some();
+        let v6 = listeners.has_v6();
         let (sung, arrivals) = blocking::channel();
         let hall = Hall { desk: Arc::clone(&desk), proxy: Arc::clone(&proxy), sung, port };
         let (opened_tx, opened) = mpsc::unbounded_channel();
@@ -132,7 +137,7 @@ impl Engine {
         });
         watcher.publish_resolvers()?;
         let acceptors = Acceptors::default();
-        hall.accept(&acceptors, &own, listeners)?;
+        let lanes = Lanes::start(&hall, &own, listeners)?;
         let mut tasks = vec![tokio::spawn(hall.receive_namespaces(Arc::clone(&acceptors), opened, closed))];
         let reporter = reports::record(news, Arc::clone(&desk), attestor, plan.recorder.clone());
         tasks.push(tokio::spawn(reporter));
@@ -153,6 +158,7 @@ impl Engine {
             capacity,
             end_flows,
             rescoped,
+            lanes,
             acceptors,
             tasks,
         };
@@ -214,6 +220,7 @@ impl Engine {
     /// Stops accepting, lets flows finish for `drain`, then ends the rest. The programs stay attached: what was
     /// managed stays closed.
     pub(super) async fn stop(mut self, drain: Duration, note: Option<EventRecord>) -> Arc<Kernel> {
+        self.lanes.close();
         for (_, acceptors) in self.acceptors.lock().unwrap_or_else(PoisonError::into_inner).drain() {
             acceptors.iter().for_each(AbortHandle::abort);
         }
@@ -223,6 +230,7 @@ impl Engine {
             let _ = self.end_flows.send(true);
             self.is_quiet_within(LAST_WORDS).await;
         }
+        self.lanes.end();
         for task in self.tasks.drain(..).rev() {
             task.abort();
             // Aborted on purpose.
@@ -264,6 +272,10 @@ fn attach(plan: &Plan<'_>) -> Result<Attached, AppError> {
     let before = u16::try_from(tables.settings().listener_port).ok().filter(|port| *port != 0);
     tables.put_settings(settings(before.unwrap_or(0), &places, plan.own_cgroup, own.cookie))?;
     let keepalive = plan.config.proxy.keepalive;
+    // One instance at a time chooses a port, until its programs keep the others off it.
+    let door = File::open(plan.cgroup_root).map_err(AppError::system("opening the cgroup v2 root"))?;
+    flock(&door, FlockOperation::LockExclusive)
+        .map_err(|error| AppError::System { what: "waiting for another instance to start", source: error.into() })?;
     let (listeners, port) = listen(intercept, before, keepalive)?;
     tables.put_settings(settings(port, &places, plan.own_cgroup, own.cookie))?;
     // Listeners in other namespaces died with the predecessor.
@@ -272,6 +284,11 @@ fn attach(plan: &Plan<'_>) -> Result<Attached, AppError> {
     }
     places.publish(&mut tables)?;
     kernel.attach()?;
+    match listeners.are_alone(port) {
+        Ok(true) => {}
+        Ok(false) => return Err(InterceptError::SharedPort(port).into()),
+        Err(source) => return Err(AppError::System { what: "reading the socket table", source }),
+    }
     // Whoever came between the two walks is found by the second, and whoever comes later by the programs.
     places.publish(&mut tables)?;
     let tables = Arc::new(Mutex::new(tables));
@@ -285,12 +302,13 @@ fn listen(
     keepalive: Duration,
 ) -> Result<(Listeners, u16), InterceptError> {
     let range = config::Intercept::FREE_PORTS;
+    let lanes = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_LANES);
     match (intercept.listen_port, before) {
-        (Some(port), _) => Listeners::open(Some(port.get()), range, keepalive),
+        (Some(port), _) => Listeners::open(Some(port.get()), range, lanes, keepalive),
         (None, Some(before)) => {
-            Listeners::open(Some(before), range.clone(), keepalive).or_else(|_| Listeners::open(None, range, keepalive))
+            Listeners::open(Some(before), range.clone(), lanes, keepalive).or_else(|_| Listeners::open(None, range, lanes, keepalive))
         }
-        (None, None) => Listeners::open(None, range, keepalive),
+        (None, None) => Listeners::open(None, range, lanes, keepalive),
     }
 }
 
@@ -308,91 +326,4 @@ fn settings(port: u16, places: &Places, own_cgroup: u64, own_netns: u64) -> Sett
 fn attestor(config: &Config, root: &Path) -> Result<Attestor, AppError> {
     let (domain, host) = (config.identity.trust_domain.as_str(), config.identity.host.as_str());
     Ok(Attestor::new(domain, host, "/proc".into(), root.to_owned())?)
-}
-
-/// Where connections are received.
-#[derive(Clone)]
-struct Hall {
-    desk: Arc<Desk>,
-    proxy: Arc<Proxy>,
-    /// Destinations of the canary's connections.
-    sung: blocking::Sender<OrigDst>,
-    port: u16,
-}
-
-impl Hall {
-    /// Starts accepting from the listeners of one namespace.
-    fn accept(&self, acceptors: &Acceptors, from: &Arc<Namespace>, listeners: Listeners) -> Result<(), AppError> {
-        let failed = AppError::system;
-        let v4 = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-        let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, self.port));
-        let mut handles = Vec::new();
-        for (listener, addr) in [(Some(listeners.v4), v4), (listeners.v6, v6)] {
-            let Some(listener) = listener else { continue };
-            let listener = tokio::net::TcpListener::from_std(listener).map_err(failed("accepting connections"))?;
-            let task = tokio::spawn(self.clone().serve(listener, addr, Arc::clone(from)));
-            handles.push(task.abort_handle());
-        }
-        acceptors.lock().unwrap_or_else(PoisonError::into_inner).insert(from.cookie, handles);
-        Ok(())
-    }
-
-    async fn serve(self, listener: tokio::net::TcpListener, addr: SocketAddr, from: Arc<Namespace>) {
-        let told = AtomicBool::new(false);
-        loop {
-            let (client, peer) = match listener.accept().await {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of descriptors, most likely: others will be closed.
-                    if !told.swap(true, Relaxed) {
-                        tracing::error!(%error, "connections cannot be accepted for the moment");
-                    }
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                    continue;
-                }
-            };
-            told.store(false, Relaxed);
-            let hall = self.clone();
-            let from = Arc::clone(&from);
-            tokio::spawn(async move {
-                let arrival = hall.desk.receive(client, peer, addr, &from);
-                hall.welcome(arrival).await;
-            });
-        }
-    }
-
-    async fn welcome(&self, arrival: Arrival) {
-        if let Arrival::Intercepted(intercepted) = &arrival
-            && intercepted.scope() == CANARY_SCOPE
-        {
-            // Nobody waits for it any more after the start.
-            let _ = self.sung.send(intercepted.destination());
-            return;
-        }
-        let name = |index| self.desk.places().scope(index).map(|scope| scope.name.clone());
-        self.proxy.serve(arrival, name).await;
-    }
-
-    /// Accepts from namespaces as they are found, and lets them go when nobody is in them.
-    async fn receive_namespaces(
-        self,
-        acceptors: Acceptors,
-        mut opened: mpsc::UnboundedReceiver<(Arc<Namespace>, Listeners)>,
-        mut closed: mpsc::UnboundedReceiver<u64>,
-    ) {
-        loop {
-            tokio::select! {
-                Some((namespace, listeners)) = opened.recv() => {
-                    if let Err(error) = self.accept(&acceptors, &namespace, listeners) {
-                        tracing::error!(%error, "a network namespace cannot be served");
-                    }
-                }
-                Some(cookie) = closed.recv() => {
-                    let gone = acceptors.lock().unwrap_or_else(PoisonError::into_inner).remove(&cookie);
-                    gone.iter().flatten().for_each(AbortHandle::abort);
-                }
-                else => return,
-            }
-        }
-    }
 }

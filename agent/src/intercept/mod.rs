@@ -43,6 +43,9 @@ pub enum InterceptError {
     /// The embedded object lacks a program.
     #[error("the embedded kernel half has no program `{0}`; rebuild with `cargo xtask build`")]
     NoProgram(String),
+    /// Somebody listens on the listeners' port as well, and would receive a share of the flows.
+    #[error("another process listens on port {0} as well; end it, or choose another `listen_port`")]
+    SharedPort(u16),
     /// A kernel event looks different from what the programs read.
     #[error("the kernel's event `{event}` has no field `{missing}`; this kernel is not supported")]
     EventFormat {

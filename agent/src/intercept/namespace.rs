@@ -4,7 +4,11 @@
 //! upstream sockets are made there too: the connection goes where the process's own would have gone. A thread that
 //! entered the namespace stays there and makes sockets on request; sockets keep their namespace wherever they go.
 
-use super::{InterceptError, Step, kernel::Kernel};
+use super::{
+    InterceptError, Step,
+    kernel::Kernel,
+    sockdiag::{LISTEN, SockDiag},
+};
 use crate::sys;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
@@ -22,8 +26,12 @@ use std::{
 /// Connections the kernel completes before the daemon accepts them; the kernel caps it at `net.core.somaxconn`.
 const BACKLOG: i32 = 16_384;
 
-/// The listeners of one namespace, both families. A host without IPv6 loopback has no IPv6 connections to divert.
-pub struct Listeners {
+/// The listeners of one namespace: one or more lanes, each with both families. The kernel spreads connections over the
+/// lanes. A host without IPv6 loopback has no IPv6 connections to divert.
+pub struct Listeners(Vec<Lane>);
+
+/// What one thread accepts from.
+pub struct Lane {
     /// On `127.0.0.1`.
     pub v4: TcpListener,
     /// On `::1`.
@@ -31,19 +39,20 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Opens both listeners in the calling thread's namespace, on `port` or else on the first free one of `range`.
+    /// Opens `lanes` of listeners in the calling thread's namespace, on `port` or else on the first free one of `range`.
     ///
     /// # Errors
     /// When the port, or every port of the range, is taken.
     pub fn open(
         port: Option<u16>,
         range: RangeInclusive<u16>,
+        lanes: usize,
         keepalive: Duration,
     ) -> Result<(Self, u16), InterceptError> {
         let mut last = io::Error::from(io::ErrorKind::AddrInUse);
         let candidates: Vec<u16> = port.map_or_else(|| range.collect(), |port| vec![port]);
         for port in candidates {
-            match Self::on(port, keepalive) {
+            match Self::on(port, lanes, keepalive) {
                 Ok(listeners) => return Ok((listeners, port)),
                 Err(error) => last = error,
             }
@@ -51,9 +60,39 @@ impl Listeners {
         Err(Step::Listen(port).because(last))
     }
 
-    fn on(port: u16, keepalive: Duration) -> io::Result<Self> {
-        let v4 = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), keepalive)?;
-        let v6 = match listen(SocketAddr::from((Ipv6Addr::LOCALHOST, port)), keepalive) {
+    fn on(port: u16, lanes: usize, keepalive: Duration) -> io::Result<Self> {
+        // Lanes share the port, so it has to be free before the first: sharing with a stranger is not noticed.
+        drop(listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), false, keepalive)?);
+        (0..lanes).map(|_| Lane::on(port, lanes > 1, keepalive)).collect::<io::Result<_>>().map(Self)
+    }
+
+    /// True when nobody else listens on the port: asked once nobody else can any more.
+    ///
+    /// # Errors
+    /// When the socket table cannot be read.
+    pub fn are_alone(&self, port: u16) -> io::Result<bool> {
+        let all = self.0.iter().flat_map(|lane| std::iter::once(&lane.v4).chain(&lane.v6));
+        let ours: Vec<u64> = all.map(|socket| Ok(rustix::fs::fstat(socket)?.st_ino)).collect::<io::Result<_>>()?;
+        let table = SockDiag::open()?.list(sallyport_ebpf::TCP)?;
+        let mut there = table.iter().filter(|entry| entry.state == LISTEN && entry.local.port() == port);
+        Ok(there.all(|entry| ours.contains(&u64::from(entry.inode))))
+    }
+
+    /// True when there is IPv6 loopback.
+    pub fn has_v6(&self) -> bool {
+        self.0.iter().any(|lane| lane.v6.is_some())
+    }
+
+    /// One value a lane.
+    pub fn into_lanes(self) -> Vec<Lane> {
+        self.0
+    }
+}
+
+impl Lane {
+    fn on(port: u16, shared: bool, keepalive: Duration) -> io::Result<Self> {
+        let v4 = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), shared, keepalive)?;
+        let v6 = match listen(SocketAddr::from((Ipv6Addr::LOCALHOST, port)), shared, keepalive) {
             Ok(v6) => Some(v6),
             Err(e) if matches!(e.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT)) => None,
             Err(e) => return Err(e),
@@ -63,9 +102,10 @@ impl Listeners {
 }
 
 /// Accepted sockets inherit the options, so they cost nothing per flow.
-fn listen(addr: SocketAddr, keepalive: Duration) -> io::Result<TcpListener> {
+fn listen(addr: SocketAddr, shared: bool, keepalive: Duration) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(keepalive))?;
     socket.bind(&addr.into())?;
@@ -115,7 +155,7 @@ impl Namespace {
         let (maker, jobs) = mpsc::channel();
         let thread = thread::Builder::new().name("netns".to_owned());
         let body = move || {
-            let entered = enter(&net, cookie).and_then(|cookie| Ok((cookie, Listeners::on(port, keepalive)?)));
+            let entered = enter(&net, cookie).and_then(|cookie| Ok((cookie, Listeners::on(port, 1, keepalive)?)));
             let here = entered.as_ref().map(|(cookie, _)| *cookie).ok();
             // The other end waits; it is gone only when the daemon is.
             let _ = ready.send(entered);

@@ -7,16 +7,26 @@ use crate::{
 };
 use socket2::{Domain, TcpKeepalive};
 use std::io;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 
 /// Connects within the configured time.
 pub(super) async fn dial(namespace: &Namespace, to: OrigDst, limits: &config::Proxy) -> io::Result<TcpStream> {
     let socket = namespace.socket(Domain::for_address(to.0)).await?;
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(limits.keepalive))?;
-    let socket = TcpSocket::from_std_stream(socket.into());
-    match tokio::time::timeout(limits.connect_timeout, socket.connect(to.0)).await {
-        Ok(connected) => connected,
+    // On this host the handshake is over before the call returns: nothing to wait for then.
+    match socket.connect(&to.0.into()) {
+        Ok(()) => return TcpStream::from_std(socket.into()),
+        Err(e) if e.raw_os_error() == Some(libc::EINPROGRESS) => {}
+        Err(e) => return Err(e),
+    }
+    let stream = TcpStream::from_std(socket.into())?;
+    let connected = async {
+        stream.writable().await?;
+        stream.take_error()?.map_or(Ok(()), Err)
+    };
+    match tokio::time::timeout(limits.connect_timeout, connected).await {
+        Ok(connected) => connected.map(|()| stream),
         Err(_) => Err(io::ErrorKind::TimedOut.into()),
     }
 }
