@@ -11,8 +11,14 @@ use std::{
     time::Duration,
 };
 
-/// A program of this workspace, as built with these tests.
+/// A program of this workspace, as built with these tests; `sallyport` itself may be another, named by
+/// `SALLYPORT_UNDER_TEST`: an installed one, say.
 pub fn built(name: &str) -> PathBuf {
+    if name == "sallyport"
+        && let Some(path) = env::var_os("SALLYPORT_UNDER_TEST")
+    {
+        return path.into();
+    }
     let own = env::current_exe().unwrap();
     // target/PROFILE/deps/it-HASH
     let path = own.ancestors().nth(2).expect("a target directory").join(name);
