@@ -114,7 +114,7 @@ fn connect<const V4: bool>(ctx: *mut bpf_sock_addr) -> i32 {
     }
     if place::is_free(here) {
         if let Some(state) = state {
-            state.flags &= !(SOCKET_DIVERTED | SOCKET_HELD);
+            state.flags = 0;
         }
         return ALLOW;
     }
@@ -222,7 +222,8 @@ fn keep<const V4: bool>(ctx: *mut bpf_sock_addr, here: Placement, target: &Targe
     flow.scope = here.scope;
     flow.verdict = here.verdict;
     flow.hook_family = if V4 { 4 } else { 6 };
-    state.flags = (state.flags & !SOCKET_HELD) | SOCKET_DIVERTED;
+    // Whatever this socket was before, it is a diverted one now.
+    state.flags = SOCKET_DIVERTED;
 }
 
 /// Turns the destination into the listener. A device binding would carry the packet off loopback, so it is undone;

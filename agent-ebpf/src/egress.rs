@@ -2,7 +2,7 @@
 
 use crate::{
     datagram,
-    maps::{CLEARED, MEMBERS, NAMESPACES, count, scope, settings, socket_state},
+    maps::{CLEARED, MEMBERS, NAMESPACES, count, scope, settings, socket_state, socket_state_or_new},
     report, scope as place, task,
 };
 use aya_ebpf::{
@@ -16,7 +16,7 @@ use aya_ebpf::{
 use core::ffi::c_void;
 use sallyport_ebpf::{
     Addr, CANARY_SCOPE, Counter, Endpoint, EventKind, Hook, MATCH_USER, NO_SCOPE, Placement, SCOPE_INBOUND, SCOPE_UDP,
-    SOCKET_HELD, SOCKET_INBOUND, Settings, SocketState, TCP, UDP, V4_MAPPED,
+    SOCKET_FOREIGN, SOCKET_HELD, SOCKET_INBOUND, Settings, SocketState, TCP, UDP, V4_MAPPED,
 };
 
 const PASS: i32 = 1;
@@ -46,6 +46,11 @@ pub fn on_egress(ctx: SkBuffContext) -> i32 {
     let Some(settings) = settings() else { return DROP };
     let here = standing(skb, state.as_deref_mut(), settings);
     if place::is_free(here) {
+        if let Some(state) = state
+            && state.flags & SOCKET_FOREIGN != 0
+        {
+            return held(skb, state);
+        }
         return foreign(skb, sk);
     }
     let pass = may_leave(skb, sk, here, state.as_deref());
@@ -154,14 +159,47 @@ fn foreign(skb: *mut __sk_buff, sk: *mut bpf_sock) -> i32 {
     // SAFETY: reads a map.
     let cleared = unsafe { CLEARED.get(&cookie) }.is_some_and(|for_whom| *for_whom == tgid);
     let Some(limits) = scope(here.scope) else { return DROP };
-    if in_flight != 0 || cleared || limits.bypass_until_ns > report::now() {
+    if in_flight != 0 || cleared || limits.bypass_until_ns > report::now() || !carries_data(skb) {
         return PASS;
     }
     count(Counter::EgressDropped);
-    if report::is_news(cookie) {
-        report::send(EventKind::ForeignSocket, Hook::Egress, here.scope, |event| describe(event, skb));
+    report::send(EventKind::ForeignSocket, Hook::Egress, here.scope, |event| describe(event, skb));
+    if place::observes(Some(limits)) {
+        return PASS;
     }
-    if place::observes(Some(limits)) { PASS } else { DROP }
+    // TCP sends the segment again from a timer, when anybody may be running.
+    if let Some(state) = socket_state_or_new(sk.cast()) {
+        state.flags |= SOCKET_FOREIGN;
+    }
+    DROP
+}
+
+/// A held socket stays so until the daemon has cleared it.
+#[inline(always)]
+fn held(skb: *mut __sk_buff, state: &mut SocketState) -> i32 {
+    // SAFETY: reads a map.
+    if unsafe { CLEARED.get(&cookie(skb)) }.is_some() {
+        state.flags &= !SOCKET_FOREIGN;
+        return PASS;
+    }
+    DROP
+}
+
+/// True for a TCP segment with a payload; acknowledgements carry nothing out.
+#[inline(always)]
+fn carries_data(skb: *mut __sk_buff) -> bool {
+    // SAFETY: context fields of a running program.
+    let (len, v6) = unsafe { ((*skb).len, u32::from(u16::from_be((*skb).protocol as u16)) == ETH_P_IPV6) };
+    let mut first = [0u8; 1];
+    let mut offset = [0u8; 1];
+    if !load(skb, 0, &mut first) {
+        return true;
+    }
+    let ip = if v6 { 40 } else { u32::from(first[0] & 0x0f) * 4 };
+    if !load(skb, ip + 12, &mut offset) {
+        return true;
+    }
+    len > ip + u32::from(offset[0] >> 4) * 4
 }
 
 /// Packet sockets write past the IP layer; they are judged where their frames reach a device.

@@ -202,6 +202,10 @@ pub const SOCKET_DIVERTED: u32 = 1;
 pub const SOCKET_INBOUND: u32 = 2;
 /// The SYN waits for its namespace to get a listener.
 pub const SOCKET_HELD: u32 = 4;
+/// The socket was opened outside every scope and is being used from inside one: nothing more of it leaves until the
+/// daemon has looked.
+pub const SOCKET_FOREIGN: u32 = 8;
+
 /// What one scope permits beyond TCP through the proxy.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -299,6 +303,8 @@ pub enum EventKind {
     FailedOpen = 6,
     /// A connection passed undiverted because its scope is open by `bypass`.
     Bypassed = 7,
+    /// A process became a member with whatever it holds open.
+    Joined = 8,
 }
 
 /// One report from the kernel half, through the ring buffer.

@@ -6,7 +6,7 @@ use crate::{
     report, scope as place, task,
 };
 use aya_ebpf::{EbpfContext, macros::tracepoint, programs::TracePointContext};
-use sallyport_ebpf::{ATTACH_CGROUP, ATTACH_PID, Counter, EventKind, FORK_CHILD, FORK_CHILD_OLD, Hook};
+use sallyport_ebpf::{ATTACH_CGROUP, ATTACH_PID, Counter, EventKind, FORK_CHILD, FORK_CHILD_OLD, Hook, NO_SCOPE};
 
 /// `SIGKILL`
 const SIGKILL: u32 = 9;
@@ -17,7 +17,9 @@ const SIGKILL: u32 = 9;
 pub fn on_exec(_ctx: TracePointContext) -> u32 {
     let Some(settings) = settings() else { return 0 };
     let here = place::of_current(settings);
-    if !place::is_free(here) {
+    if place::is_managed(here) {
+        enter(task::tgid(), here.scope);
+    } else if place::is_unknown(here) {
         join(task::tgid(), here.scope);
     }
     if place::is_unknown(here) {
@@ -72,7 +74,7 @@ pub fn on_migrate(ctx: TracePointContext) -> u32 {
     if let Some(place) = unsafe { CGROUPS.get(&target) }
         && place::is_managed(*place)
     {
-        join(pid, place.scope);
+        enter(pid, place.scope);
         return 0;
     }
     // SAFETY: as above.
@@ -85,6 +87,17 @@ pub fn on_migrate(ctx: TracePointContext) -> u32 {
     count(Counter::Escapes);
     report::send(EventKind::Escaped, Hook::Migrate, *scope, |event| task::capture(&mut event.task));
     0
+}
+
+/// Whoever comes from outside may hold sockets from there; the daemon looks.
+#[inline(always)]
+fn enter(tgid: u32, scope: u32) {
+    // SAFETY: reads a map.
+    let before = unsafe { MEMBERS.get(&tgid) }.copied().unwrap_or(NO_SCOPE);
+    join(tgid, scope);
+    if before == NO_SCOPE {
+        report::send(EventKind::Joined, Hook::Migrate, scope, |event| event.task.tgid = tgid);
+    }
 }
 
 /// A process that cannot be followed must not run on unfollowed.

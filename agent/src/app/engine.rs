@@ -28,11 +28,7 @@ use sallyport_ebpf::{ABI_VERSION, Settings};
 use std::{
     fs::File,
     path::Path,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::AtomicBool,
-        mpsc as blocking,
-    },
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool, mpsc as blocking},
     time::Duration,
 };
 use tokio::{
@@ -134,6 +130,7 @@ impl Engine {
             rescoped: rescoped_rx,
             others: Mutex::default(),
             door: Mutex::default(),
+            arrived: Mutex::default(),
         });
         watcher.publish_resolvers()?;
         let acceptors = Acceptors::default();
@@ -190,7 +187,7 @@ impl Engine {
         let places = self.desk.places();
         let found = {
             let tables = self.desk.tables.lock().unwrap_or_else(PoisonError::into_inner);
-            sweep::sweep(&places, &tables, self.own_cgroup)?
+            sweep::sweep(&places, &tables, sweep::Own { cgroup: self.own_cgroup, port: self.port })?
         };
         for leftover in &found {
             self.recorder.event(reports::leftover(leftover, &places)).await?;
@@ -305,9 +302,8 @@ fn listen(
     let lanes = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_LANES);
     match (intercept.listen_port, before) {
         (Some(port), _) => Listeners::open(Some(port.get()), range, lanes, keepalive),
-        (None, Some(before)) => {
-            Listeners::open(Some(before), range.clone(), lanes, keepalive).or_else(|_| Listeners::open(None, range, lanes, keepalive))
-        }
+        (None, Some(before)) => Listeners::open(Some(before), range.clone(), lanes, keepalive)
+            .or_else(|_| Listeners::open(None, range, lanes, keepalive)),
         (None, None) => Listeners::open(None, range, lanes, keepalive),
     }
 }

@@ -187,6 +187,9 @@ fn sentence(event: &Event) -> String {
         ),
         Some(Hook::Bind) => format!("port {} is the proxy's own", event.local_port),
         Some(Hook::Setsockopt) => "an option by which packets leave past every hook".to_owned(),
+        Some(Hook::Migrate) if event.kind == abi::EventKind::ForeignSocket as u32 => {
+            format!("process {} carried a packet socket into its scope and was ended", event.task.tgid)
+        }
         Some(Hook::Migrate) => "a managed process moved a process out of its scope; it stays managed".to_owned(),
         Some(Hook::Egress) => "a packet was leaving past the proxy".to_owned(),
         Some(Hook::Device) => "a packet socket was sending past the proxy".to_owned(),

@@ -123,7 +123,7 @@ pub struct Namespace {
 
 enum Job {
     Socket(Domain, tokio::sync::oneshot::Sender<io::Result<Socket>>),
-    GuardDevices,
+    Inside(Box<dyn FnOnce() + Send>),
 }
 
 impl Namespace {
@@ -162,7 +162,7 @@ impl Namespace {
             if let Some(cookie) = here {
                 guard_devices(&kernel, cookie);
                 inside();
-                work(&jobs, &kernel, cookie);
+                work(&jobs);
             }
         };
         thread.spawn(body).map_err(Step::Namespace.failed())?;
@@ -183,11 +183,12 @@ impl Namespace {
         made.await.map_err(|_| gone())?
     }
 
-    /// Has the namespace's thread put the device program on every device that lacks it.
-    pub fn guard_devices(&self) {
-        if let Some(maker) = &self.maker {
+    /// Has something done in the namespace, soon: by its thread, or in the daemon's own here and now.
+    pub fn inside(&self, what: impl FnOnce() + Send + 'static) {
+        match &self.maker {
             // A thread that is gone serves nobody, and its namespace's flows are refused.
-            let _ = maker.send(Job::GuardDevices);
+            Some(maker) => drop(maker.send(Job::Inside(Box::new(what)))),
+            None => what(),
         }
     }
 }
@@ -212,11 +213,11 @@ fn enter(net: &OwnedFd, expected: Option<u64>) -> io::Result<u64> {
     }
 }
 
-fn work(jobs: &mpsc::Receiver<Job>, kernel: &Kernel, cookie: u64) {
+fn work(jobs: &mpsc::Receiver<Job>) {
     while let Ok(job) = jobs.recv() {
         match job {
             Job::Socket(domain, reply) => drop(reply.send(make_socket(domain))),
-            Job::GuardDevices => guard_devices(kernel, cookie),
+            Job::Inside(what) => what(),
         }
     }
 }

@@ -33,7 +33,7 @@ pub struct Leftover {
 ///
 /// # Errors
 /// When the socket table cannot be read, or a connection cannot be destroyed: the promise would be broken.
-pub fn sweep(places: &Places, tables: &Tables, own_cgroup: u64) -> Result<Vec<Leftover>, InterceptError> {
+pub fn sweep(places: &Places, tables: &Tables, own: Own) -> Result<Vec<Leftover>, InterceptError> {
     let failed = |error| Step::Sweep.because(error);
     let diag = SockDiag::open().map_err(failed)?;
     let holders = holders(tables);
@@ -42,8 +42,8 @@ pub fn sweep(places: &Places, tables: &Tables, own_cgroup: u64) -> Result<Vec<Le
         let entries = diag.list(protocol).map_err(failed)?;
         let served: HashSet<u16> = entries.iter().filter(|e| e.state == LISTEN).map(|e| e.local.port()).collect();
         for entry in &entries {
-            let Some((scope, pid)) = owner(entry, tables, &holders, own_cgroup) else { continue };
-            if is_harmless(entry, places, scope, &served) || is_question(entry, tables) {
+            let Some((scope, pid)) = owner(entry, tables, &holders, own.cgroup) else { continue };
+            if own.is_diverted(entry) || is_harmless(entry, places, scope, &served) || is_question(entry, tables) {
                 continue;
             }
             let destroyed = places.scope(scope).is_none_or(|scope| scope.mode == Mode::Enforce);
@@ -56,9 +56,34 @@ pub fn sweep(places: &Places, tables: &Tables, own_cgroup: u64) -> Result<Vec<Le
     Ok(found)
 }
 
-/// Whether a member holds this very socket.
-pub fn holds(pid: u32, entry: &Entry) -> bool {
-    inodes(pid).contains(&entry.inode)
+/// What of the socket table is the daemon's doing.
+#[derive(Clone, Copy, Debug)]
+pub struct Own {
+    /// Its cgroup.
+    pub cgroup: u64,
+    /// Port of its listeners.
+    pub port: u16,
+}
+
+impl Own {
+    fn is_diverted(self, entry: &Entry) -> bool {
+        entry.remote.ip().is_loopback() && entry.remote.port() == self.port
+    }
+}
+
+/// Whether any member holds this very socket, or nobody does: then it was a member that closed it a moment ago.
+pub fn belongs_to_member(tables: &Tables, entry: &Entry) -> bool {
+    entry.inode == 0 || holders(tables).contains_key(&entry.inode)
+}
+
+/// Whether a process holds a packet socket: it writes frames past every hook but the device's, and can be told to write
+/// past that one too, so it must not be carried into a scope.
+pub fn holds_packet_socket(pid: u32) -> bool {
+    // sk, RefCnt, Type, Proto, Iface, R, Rmem, User, Inode
+    let table = fs::read_to_string(format!("/proc/{pid}/net/packet")).unwrap_or_default();
+    let listed = table.lines().skip(1).filter_map(|line| line.split_whitespace().nth(8)?.parse::<u32>().ok());
+    let held = inodes(pid);
+    listed.into_iter().any(|inode| held.contains(&inode))
 }
 
 /// Listeners, unconnected sockets, and connections a server accepted from this host or is allowed to answer.

@@ -9,14 +9,14 @@ use super::{
     nursery::Nursery,
     places::processes,
     sockdiag::{Entry, SockDiag},
-    sweep::{self, Leftover},
+    sweep::{self, Leftover, Own},
 };
 use crate::{
     config::Resolvers,
     sys::{self, Raw},
 };
 use aya::maps::{MapData, RingBuf};
-use sallyport_ebpf::{Endpoint, Event, EventKind, TCP};
+use sallyport_ebpf::{Endpoint, Event, EventKind, Hook, TCP, Verdict};
 use std::{
     collections::{HashMap, HashSet},
     fs, io,
@@ -34,6 +34,10 @@ use tokio::{
 const TICK: Duration = Duration::from_secs(2);
 /// How often the whole cgroup tree is walked, to forget what is gone.
 const CENSUS: Duration = Duration::from_secs(60);
+
+/// How long new members wait for others to be searched with.
+const TOGETHER: Duration = Duration::from_millis(5);
+const AF_PACKET: u32 = 17;
 
 /// What the watcher works on and with.
 pub struct Watch {
@@ -65,6 +69,8 @@ pub struct Watch {
     pub others: Mutex<HashMap<u64, (u64, Arc<Namespace>)>>,
     /// Held while a namespace is being entered: one at a time, so none twice.
     pub door: Mutex<()>,
+    /// New members that were not searched yet.
+    pub arrived: Mutex<HashSet<u32>>,
 }
 
 impl Watch {
@@ -144,11 +150,18 @@ impl Watch {
         const UNKNOWN: u32 = EventKind::Unknown as u32;
         const NETNS: u32 = EventKind::UnknownNetns as u32;
         const FOREIGN: u32 = EventKind::ForeignSocket as u32;
+        const JOINED: u32 = EventKind::Joined as u32;
         match event.kind {
             UNKNOWN => {
-                let mut tables = self.desk.tables.lock().unwrap_or_else(PoisonError::into_inner);
-                self.desk.places().classify(&event.task, &mut tables);
+                let place = {
+                    let mut tables = self.desk.tables.lock().unwrap_or_else(PoisonError::into_inner);
+                    self.desk.places().classify(&event.task, &mut tables)
+                };
+                if place.is_some_and(|place| place.verdict == Verdict::Managed as u32) {
+                    self.search(event.task.tgid);
+                }
             }
+            JOINED => self.search(event.task.tgid),
             NETNS => {
                 let watch = Arc::clone(self);
                 let seen = Seen { pid: event.task.tgid, cookie: Some(event.netns) };
@@ -163,6 +176,55 @@ impl Watch {
             }
             _ => self.tell(event).await,
         }
+    }
+
+    /// Looks what a new member brought along. Those that come together are looked at together.
+    fn search(self: &Arc<Self>, pid: u32) {
+        let mut arrived = self.arrived.lock().unwrap_or_else(PoisonError::into_inner);
+        arrived.insert(pid);
+        if arrived.len() > 1 {
+            return;
+        }
+        let watch = Arc::clone(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(TOGETHER).await;
+            let _ = tokio::task::spawn_blocking(move || watch.search_arrived()).await;
+        });
+    }
+
+    fn search_arrived(self: &Arc<Self>) {
+        let arrived = std::mem::take(&mut *self.arrived.lock().unwrap_or_else(PoisonError::into_inner));
+        for pid in arrived.into_iter().filter(|pid| sweep::holds_packet_socket(*pid)) {
+            self.expel(pid);
+        }
+        self.sweep();
+        for (_, namespace) in self.others().values() {
+            let watch = Arc::clone(self);
+            namespace.inside(move || watch.sweep());
+        }
+    }
+
+    /// Ends a process that carried a packet socket into its scope: nothing else stops what it can send.
+    fn expel(&self, pid: u32) {
+        let places = self.desk.places();
+        let scope = {
+            let tables = self.desk.tables.lock().unwrap_or_else(PoisonError::into_inner);
+            tables.members.read(&pid)
+        };
+        let Some(scope) = scope else { return };
+        let mut event =
+            Event { kind: EventKind::ForeignSocket as u32, hook: Hook::Migrate as u32, scope, ..Event::default() };
+        event.family = AF_PACKET;
+        event.task.tgid = pid;
+        let observed = places.observes(scope);
+        tracing::warn!(pid, observed, "a process carried a packet socket into its scope");
+        let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+        if let Some(pid) = pid.filter(|_| !observed) {
+            // One that is gone already sends nothing.
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+        // A full channel loses the report; the log has it.
+        let _ = self.news.try_send(event);
     }
 
     async fn tell(&self, event: Event) {
@@ -202,7 +264,7 @@ impl Watch {
         let places = self.desk.places();
         let found = {
             let tables = self.desk.tables.lock().unwrap_or_else(PoisonError::into_inner);
-            sweep::sweep(&places, &tables, self.own_cgroup)
+            sweep::sweep(&places, &tables, Own { cgroup: self.own_cgroup, port: self.port })
         };
         match found {
             Ok(found) => found.into_iter().for_each(|leftover| drop(self.swept.send(leftover))),
@@ -248,7 +310,8 @@ impl Watch {
         for (cookie, (inode, namespace)) in self.others().iter() {
             strangers.remove(inode);
             if inhabited.contains(inode) {
-                namespace.guard_devices();
+                let (kernel, cookie) = (Arc::clone(&self.kernel), *cookie);
+                namespace.inside(move || guard_devices(&kernel, cookie));
             } else {
                 gone.push(*cookie);
             }
@@ -285,7 +348,11 @@ impl Watch {
     /// that only ran while an interrupt sent somebody else's packet is cleared for that socket.
     fn judge_foreign(&self, event: &Event) -> bool {
         let Some(entry) = find(event) else { return false };
-        if sweep::holds(event.task.tgid, &entry) {
+        let belongs = {
+            let tables = self.desk.tables.lock().unwrap_or_else(PoisonError::into_inner);
+            sweep::belongs_to_member(&tables, &entry)
+        };
+        if belongs {
             let destroyed = SockDiag::open().and_then(|diag| diag.destroy(&entry));
             if let Err(error) = destroyed {
                 tracing::error!(%error, "a connection handed into a scope could not be ended; its packets are dropped");

@@ -139,6 +139,7 @@ struct Copied {
 fn copy_once(source: &TcpStream, sink: &TcpStream) -> Result<Option<Copied>, Side> {
     SHARED.with_borrow_mut(|buffer| {
         let read = match source.try_read(buffer) {
+            Ok(0) => return Ok(Some(Copied { read: 0, left: Vec::new() })),
             Ok(read) => read,
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(None),
             Err(e) => return Err(Side::Source(e)),

@@ -1,7 +1,8 @@
 //! The store: every session and every refused attempt, in SQLite, before the first byte moves.
 //!
 //! One file per segment under `STATE/sessions/`, write-ahead logged. A [`Recorder`] owns a writer thread that commits
-//! whatever waits as one transaction; a call returns after its commit, and from then on `kill -9` loses nothing. Power
+//! whatever waits as one transaction. A session that begins returns after its commit or, mostly, after one write to the
+//! intents beside the segment; from then on `kill -9` loses nothing. Power
 //! loss may cost what was committed in the last quarter of a second ([`Recorder::flush`] waits for the disk). Several
 //! processes may write one store. Auditors read the views `sessions`, `statements`, `decisions` and `approvals`,
 //! which stay as they are when tables change; [`Store`] reads the same files without write access.
@@ -11,7 +12,9 @@ mod error;
 mod event;
 mod file;
 mod found;
+mod intents;
 mod process;
+mod queue;
 mod read;
 mod recorded;
 mod recorder;

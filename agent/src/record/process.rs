@@ -30,6 +30,11 @@ impl ProcessRows {
         Ok(row)
     }
 
+    /// The row of an identity, if it was asked for before.
+    pub(super) fn known(&self, identity: &Arc<Identity>) -> Option<i64> {
+        self.0.get(&Arc::as_ptr(identity).addr()).map(|(_, row)| *row)
+    }
+
     /// Forgets all: rows of a transaction that was rolled back are not there.
     pub(super) fn forget(&mut self) {
         self.0.clear();

@@ -1,15 +1,14 @@
 //! The handle everyone records through.
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
+use super::queue::Queue;
 use super::writer::{self, Begin, Command};
 use super::{EventRecord, Outcome, RecordError, SessionEnd, SessionId, SessionStart, Timestamps, file};
-
-/// Records that may wait for the writer; whoever comes later waits for room.
-const QUEUE: usize = 4096;
 
 /// Why a process writes the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +31,26 @@ impl Role {
 /// Records sessions and events; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Recorder {
-    sender: mpsc::Sender<Command>,
+    queue: Arc<Handle>,
     segment: Arc<PathBuf>,
+}
+
+/// The queue, closed when the last recorder is gone.
+#[derive(Debug)]
+struct Handle(Arc<Queue>);
+
+impl Deref for Handle {
+    type Target = Queue;
+
+    fn deref(&self) -> &Queue {
+        &self.0
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 impl Recorder {
@@ -53,9 +70,8 @@ impl Recorder {
     pub fn open_as(state_dir: &Path, role: Role) -> Result<Self, RecordError> {
         let directory = file::directory(state_dir);
         let segment = file::live_segment(&directory);
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        writer::start(&directory, &segment, role, receiver)?;
-        Ok(Self { sender, segment: Arc::new(segment) })
+        let queue = writer::start(&directory, &segment, role)?;
+        Ok(Self { queue: Arc::new(Handle(queue)), segment: Arc::new(segment) })
     }
 
     /// The file being written.
@@ -64,7 +80,8 @@ impl Recorder {
         &self.segment
     }
 
-    /// Records that a session begins. From the return on the record survives `kill -9`.
+    /// Records that a session begins. From the return on the record survives `kill -9`: it is in the intents, or in the
+    /// tables.
     ///
     /// When the future is dropped early, a session that was recorded all the same is ended as failed.
     ///
@@ -72,21 +89,21 @@ impl Recorder {
     /// When it could not be recorded: the connection must not go on.
     pub async fn begin(&self, start: SessionStart) -> Result<SessionId, RecordError> {
         let id = SessionId::now();
+        let Some(start) = self.queue.intend(id, start).await? else { return Ok(id) };
         let (reply, committed) = oneshot::channel();
-        let begin = Box::new(Begin { id, start, reply });
-        self.sender.send(Command::Begin(begin)).await.map_err(|_| RecordError::Closed)?;
-        let mut unclaimed = Unclaimed { sender: &self.sender, id: Some(id) };
+        self.queue.add_now(Command::Begin(Box::new(Begin { id, start, reply }))).await?;
+        let mut unclaimed = Unclaimed { queue: &self.queue, id: Some(id) };
         let outcome = committed.await.unwrap_or(Err(RecordError::Closed));
         unclaimed.id = None;
         outcome.map(|()| id)
     }
 
-    /// Records how a session ended. The first end of a session stands.
+    /// Records how a session ended, a moment after the return. The first end of a session stands.
     ///
     /// # Errors
-    /// When it could not be recorded. The session then shows as open, and later as interrupted.
+    /// When the recorder is closed. The session then shows as interrupted.
     pub async fn end(&self, id: SessionId, end: SessionEnd) -> Result<(), RecordError> {
-        self.ask(|reply| Command::End { id, end: Box::new(end), reply: Some(reply) }).await
+        self.queue.add_later(Command::End { id, end: Box::new(end) }).await
     }
 
     /// Records an event.
@@ -119,14 +136,14 @@ impl Recorder {
         command: impl FnOnce(oneshot::Sender<Result<(), RecordError>>) -> Command,
     ) -> Result<(), RecordError> {
         let (reply, done) = oneshot::channel();
-        self.sender.send(command(reply)).await.map_err(|_| RecordError::Closed)?;
+        self.queue.add_now(command(reply)).await?;
         done.await.unwrap_or(Err(RecordError::Closed))
     }
 }
 
 /// A session whose opener may give up before it learns that it was recorded.
 struct Unclaimed<'a> {
-    sender: &'a mpsc::Sender<Command>,
+    queue: &'a Queue,
     id: Option<SessionId>,
 }
 
@@ -141,6 +158,6 @@ impl Drop for Unclaimed<'_> {
             ended: Timestamps::now(),
         });
         // With a full queue the session stays open until the writer closes, and is interrupted then.
-        let _ = self.sender.try_send(Command::End { id, end, reply: None });
+        self.queue.try_add_later(Command::End { id, end });
     }
 }

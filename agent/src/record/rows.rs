@@ -5,38 +5,32 @@ use std::net::SocketAddr;
 use rusqlite::{Connection, params};
 
 use super::event::{EventRecord, hook_name};
+use super::intents::Intent;
 use super::process::ProcessRows;
-use super::{SessionEnd, SessionId, SessionStart};
+use super::{SessionEnd, SessionId};
 
-/// Adds a session that begins.
-pub(super) fn begin(
-    conn: &Connection,
-    writer: i64,
-    processes: &mut ProcessRows,
-    id: SessionId,
-    start: &SessionStart,
-) -> rusqlite::Result<()> {
-    let process = processes.row(conn, &start.identity)?;
-    let (client, destination) = (address(start.client), address(start.destination));
+/// Adds a session that begins. One that is there already, by an earlier reading of the same intent, stays as it is.
+pub(super) fn begin(conn: &Connection, writer: i64, intent: &Intent) -> rusqlite::Result<()> {
+    let (client, destination) = (address(intent.client), address(intent.destination));
     conn.prepare_cached(
         "INSERT INTO session (id, writer, process, scope, protocol, client_addr, client_port, dest_addr, dest_port,
             netns, decision, started_ns, started_boot_ns)
-         VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
+         VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13) ON CONFLICT (id) DO NOTHING",
     )?
     .execute(params![
-        id.as_bytes(),
+        intent.id.as_bytes(),
         writer,
-        process,
-        start.scope,
-        start.protocol.as_str(),
+        intent.process,
+        intent.scope,
+        intent.protocol.as_str(),
         client.0,
         client.1,
         destination.0,
         destination.1,
-        start.netns.cast_signed(),
-        start.decision.as_str(),
-        start.started.wall_ns,
-        start.started.boot_ns.cast_signed(),
+        intent.netns.cast_signed(),
+        intent.decision.as_str(),
+        intent.started.wall_ns,
+        intent.started.boot_ns.cast_signed(),
     ])?;
     Ok(())
 }

@@ -1,30 +1,39 @@
-//! The writer thread: takes everything that waits, commits it as one transaction, answers everyone.
+//! The writer thread: takes everything that waits, commits it as one transaction, answers everyone who waits for it.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::checkpoint::Checkpointer;
+use super::intents::{self, Intent, Intents};
 use super::process::ProcessRows;
+use super::queue::Queue;
 use super::recorder::Role;
 use super::{
     EventRecord, Outcome, RecordError, SessionEnd, SessionId, SessionStart, Timestamps, file, rows, schema, writers,
 };
-
-/// Records in one transaction at most: bounds how long the first of them waits for the last.
-const MAX_BATCH: usize = 1024;
 
 pub(super) type Reply = oneshot::Sender<Result<(), RecordError>>;
 
 /// One thing for the writer to do.
 #[derive(Debug)]
 pub(super) enum Command {
+    /// A session whose process may have no row yet.
     Begin(Box<Begin>),
-    End { id: SessionId, end: Box<SessionEnd>, reply: Option<Reply> },
-    Event { event: Box<EventRecord>, reply: Reply },
+    /// A session that is in the intents.
+    Intended(Intent),
+    End {
+        id: SessionId,
+        end: Box<SessionEnd>,
+    },
+    Event {
+        event: Box<EventRecord>,
+        reply: Reply,
+    },
     Flush(Reply),
     Close(Reply),
 }
@@ -37,12 +46,7 @@ pub(super) struct Begin {
 }
 
 /// Opens the segment and starts the thread; returns when the store is ready.
-pub(super) fn start(
-    directory: &Path,
-    segment: &Path,
-    role: Role,
-    receiver: mpsc::Receiver<Command>,
-) -> Result<(), RecordError> {
+pub(super) fn start(directory: &Path, segment: &Path, role: Role) -> Result<Arc<Queue>, RecordError> {
     file::prepare(directory, segment)?;
     let lock = (role == Role::Daemon).then(|| file::lock_for_daemon(directory)).transpose()?;
     let opening = file::lock_for_opening(directory)?;
@@ -50,13 +54,16 @@ pub(super) fn start(
     schema::migrate(&mut conn, segment, schema::STEPS)?;
     let failed = |e| RecordError::sqlite("register as a writer", segment, e);
     let tx = conn.transaction().map_err(failed)?;
-    let interrupted = writers::interrupt_abandoned(&tx).map_err(failed)?;
+    let abandoned = writers::interrupt_abandoned(&tx, segment).map_err(failed)?;
     let writer = writers::register(&tx, role).map_err(failed)?;
     tx.commit().map_err(failed)?;
+    abandoned.writers.iter().for_each(|writer| intents::forget(segment, *writer));
     drop(opening);
-    if interrupted > 0 {
-        tracing::warn!(interrupted, "ended sessions that a killed process left open");
+    if abandoned.sessions > 0 {
+        tracing::warn!(sessions = abandoned.sessions, "ended sessions that a killed process left open");
     }
+    let intents = Intents::open(segment, writer).map_err(|e| RecordError::file("open the intents of", segment, e))?;
+    let queue = Arc::new(Queue::new(intents));
     let checkpointer = Checkpointer::start(segment)?;
     let writer = Writer {
         conn,
@@ -64,14 +71,15 @@ pub(super) fn start(
         row: writer,
         processes: ProcessRows::default(),
         open: HashSet::new(),
+        queue: Arc::clone(&queue),
         checkpointer,
         _lock: lock,
     };
     thread::Builder::new()
         .name("recorder".to_owned())
-        .spawn(move || writer.run(receiver))
+        .spawn(move || writer.run())
         .map_err(|e| RecordError::file("start the thread that writes", segment, e))?;
-    Ok(())
+    Ok(queue)
 }
 
 struct Writer {
@@ -81,25 +89,21 @@ struct Writer {
     processes: ProcessRows,
     /// Sessions this writer began and did not end.
     open: HashSet<SessionId>,
+    queue: Arc<Queue>,
     checkpointer: Checkpointer,
     /// Held by the daemon until the store is closed.
     _lock: Option<file::Lock>,
 }
 
 impl Writer {
-    fn run(mut self, mut receiver: mpsc::Receiver<Command>) {
-        let mut batch = Vec::with_capacity(MAX_BATCH);
+    fn run(mut self) {
         let mut closing = None;
-        while closing.is_none() {
-            if receiver.blocking_recv_many(&mut batch, MAX_BATCH) == 0 {
-                break;
+        while let Some(batch) = self.queue.take() {
+            if let Some(reply) = self.serve(batch) {
+                // What was sent before the close is recorded; what comes after is refused.
+                self.queue.close();
+                closing = Some(reply);
             }
-            closing = self.serve(&mut batch);
-        }
-        // What was sent before the close is recorded; what comes after is refused by the closed channel.
-        receiver.close();
-        while receiver.blocking_recv_many(&mut batch, MAX_BATCH) > 0 {
-            let _ = self.serve(&mut batch);
         }
         let outcome = self.finish();
         if let Err(error) = &outcome {
@@ -111,32 +115,56 @@ impl Writer {
     }
 
     /// Records a batch and answers it. Returns who asked to close, if anyone did.
-    fn serve(&mut self, batch: &mut Vec<Command>) -> Option<Reply> {
-        let outcome = self.commit(batch);
-        if outcome.is_err() && batch.len() > 1 {
-            // One that cannot be recorded must not take the others with it.
-            return std::mem::take(batch).into_iter().filter_map(|c| self.serve_one(c)).last();
+    fn serve(&mut self, mut batch: Vec<Command>) -> Option<Reply> {
+        let outcome = self.commit(&batch);
+        if outcome.is_ok() {
+            let closing = batch.drain(..).filter_map(|command| self.answer(command, &outcome)).last();
+            self.queue.committed();
+            return closing;
         }
-        batch.drain(..).filter_map(|command| self.answer(command, &outcome)).last()
-    }
-
-    fn serve_one(&mut self, command: Command) -> Option<Reply> {
-        let outcome = self.commit(std::slice::from_ref(&command));
-        self.answer(command, &outcome)
+        // One that cannot be recorded must not take the others with it.
+        let mut closing = None;
+        let mut left = Vec::new();
+        for command in batch {
+            let outcome = self.commit(std::slice::from_ref(&command));
+            match (&outcome, command) {
+                (Err(error), command @ (Command::Intended(_) | Command::End { .. })) => {
+                    if left.is_empty() {
+                        tracing::error!(%error, "records wait for the store to work again");
+                    }
+                    left.push(command);
+                }
+                (_, command) => closing = self.answer(command, &outcome).or(closing),
+            }
+        }
+        if left.is_empty() {
+            self.queue.committed();
+        } else if closing.is_none() {
+            self.queue.put_back(left);
+        }
+        closing
     }
 
     fn answer(&mut self, command: Command, outcome: &Result<(), RecordError>) -> Option<Reply> {
-        if outcome.is_ok() {
-            match &command {
-                Command::Begin(begin) => _ = self.open.insert(begin.id),
-                Command::End { id, .. } => _ = self.open.remove(id),
-                Command::Event { .. } | Command::Flush(_) | Command::Close(_) => {}
-            }
-        }
         let reply = match command {
-            Command::Begin(begin) => begin.reply,
-            Command::End { reply: Some(reply), .. } | Command::Event { reply, .. } => reply,
-            Command::End { reply: None, .. } => return None,
+            Command::Begin(begin) => {
+                if outcome.is_ok() {
+                    self.open.insert(begin.id);
+                    if let Some(row) = self.processes.known(&begin.start.identity) {
+                        self.queue.learn(&begin.start.identity, row);
+                    }
+                }
+                begin.reply
+            }
+            Command::Intended(intent) => {
+                self.open.insert(intent.id);
+                return None;
+            }
+            Command::End { id, .. } => {
+                self.open.remove(&id);
+                return None;
+            }
+            Command::Event { reply, .. } => reply,
             Command::Flush(reply) => {
                 let _ = reply.send(outcome.clone().and_then(|()| self.checkpointer.sync()));
                 return None;
@@ -171,8 +199,10 @@ impl Writer {
         for command in batch {
             match command {
                 Command::Begin(begin) => {
-                    rows::begin(&self.conn, self.row, &mut self.processes, begin.id, &begin.start)?;
+                    let process = self.processes.row(&self.conn, &begin.start.identity)?;
+                    rows::begin(&self.conn, self.row, &Intent::new(begin.id, process, begin.start.clone()))?;
                 }
+                Command::Intended(intent) => rows::begin(&self.conn, self.row, intent)?,
                 Command::End { id, end, .. } => rows::end(&self.conn, *id, end)?,
                 Command::Event { event, .. } => rows::event(&self.conn, self.row, &mut self.processes, event)?,
                 Command::Flush(_) | Command::Close(_) => {}
@@ -198,6 +228,7 @@ impl Writer {
             tx.commit()
         };
         close().map_err(failed)?;
+        self.queue.remove_intents();
         self.checkpointer.finish()
     }
 }

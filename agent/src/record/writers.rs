@@ -2,11 +2,12 @@
 //! one that still runs.
 
 use std::fs;
+use std::path::Path;
 
 use rusqlite::{Connection, params};
 
 use super::recorder::Role;
-use super::{Outcome, Timestamps};
+use super::{Outcome, Timestamps, intents};
 use crate::identity::procfs;
 
 /// What tells one process from every other, across restarts of the host.
@@ -67,8 +68,16 @@ pub(super) fn register(conn: &Connection, role: Role) -> rusqlite::Result<i64> {
     Ok(conn.last_insert_rowid())
 }
 
-/// Ends what writers that are gone left open; returns how many sessions that were.
-pub(super) fn interrupt_abandoned(conn: &Connection) -> rusqlite::Result<usize> {
+/// What writers that are gone left.
+pub(super) struct Abandoned {
+    /// Their rows.
+    pub(super) writers: Vec<i64>,
+    /// How many sessions they had open.
+    pub(super) sessions: usize,
+}
+
+/// Puts the intents of writers that are gone into the tables, and ends what they left open.
+pub(super) fn interrupt_abandoned(conn: &Connection, segment: &Path) -> rusqlite::Result<Abandoned> {
     let observer = Owner::this_process();
     let mut statement =
         conn.prepare("SELECT id, boot, pid, pid_namespace, start_ticks FROM writer WHERE closed_ns IS NULL")?;
@@ -82,14 +91,16 @@ pub(super) fn interrupt_abandoned(conn: &Connection) -> rusqlite::Result<usize> 
         Ok((row.get::<_, i64>(0)?, owner))
     })?;
     let open = open.collect::<rusqlite::Result<Vec<_>>>()?;
-    let mut interrupted = 0;
+    let mut abandoned = Abandoned { writers: Vec::new(), sessions: 0 };
     for (writer, owner) in open {
         if owner.is_gone(&observer) {
-            interrupted += interrupt(conn, writer)?;
+            intents::replay(conn, segment, writer)?;
+            abandoned.sessions += interrupt(conn, writer)?;
             close(conn, writer)?;
+            abandoned.writers.push(writer);
         }
     }
-    Ok(interrupted)
+    Ok(abandoned)
 }
 
 /// Marks as interrupted what a writer left open; returns how many sessions that were.

@@ -64,9 +64,9 @@ fn one_that_cannot_be_recorded_does_not_take_the_others_with_it() {
                 "CREATE TRIGGER t BEFORE INSERT ON session WHEN new.scope = 'bad' BEGIN SELECT raise(ABORT, 'no'); END",
             )
             .unwrap();
-        let who = identity(1);
+        // Each the first of its process, so that its caller waits for the commit.
         let scoped = |scope: &str| {
-            let mut start = start(&who, "10.0.0.5:5432", 7);
+            let mut start = start(&identity(scope.len() as u32 + u32::from(scope == "b")), "10.0.0.5:5432", 7);
             start.scope = Some(scope.to_owned());
             recorder.begin(start)
         };
@@ -203,6 +203,7 @@ proptest! {
         let (recorder, (mut sessions, mut events)) = block_on(async {
             let recorder = Recorder::open(dir.path()).unwrap();
             let expected = play(&recorder, &steps).await;
+            recorder.flush().await.unwrap();
             (recorder, expected)
         });
         let store = Store::open_read_only(dir.path()).unwrap();

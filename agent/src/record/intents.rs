@@ -1,0 +1,272 @@
+//! Intents: a session that begins is written here by the thread that serves it, in one write(2), and gets into the
+//! tables a moment later together with others.
+//!
+//! From the write on it survives `kill -9`. Whoever opens the store next puts the intents of a killed writer into the
+//! tables; one that is there already changes nothing. The file is emptied whenever all it holds has been committed.
+//!
+//! A record is `length:u32 check:u32 body`, numbers little-endian. The check tells a torn last record from a whole one;
+//! it is no seal.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use super::{Decision, Protocol, RecordError, SessionId, SessionStart, Timestamps, rows};
+
+/// The file is emptied when it is longer than this, bytes, and everything in it is committed.
+const LONG: u64 = 256 * 1024;
+/// Longest body: fixed fields and the longest scope name.
+const MAX_BODY: usize = 256;
+const FIXED: usize = 16 + 8 + 8 + 8 + 8 + 1 + 1 + 18 + 18;
+const MODE: u32 = 0o640;
+
+/// A session that begins, with its process as a row number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Intent {
+    pub(super) id: SessionId,
+    pub(super) process: i64,
+    pub(super) netns: u64,
+    pub(super) started: Timestamps,
+    pub(super) protocol: Protocol,
+    pub(super) decision: Decision,
+    pub(super) client: SocketAddr,
+    pub(super) destination: SocketAddr,
+    pub(super) scope: Option<String>,
+}
+
+impl Intent {
+    pub(super) fn new(id: SessionId, process: i64, start: SessionStart) -> Self {
+        let SessionStart { scope, protocol, client, destination, netns, decision, started, .. } = start;
+        Self { id, process, netns, started, protocol, decision, client, destination, scope }
+    }
+
+    /// The record, written into `buffer`, which is cleared first.
+    fn encode(&self, buffer: &mut Vec<u8>) {
+        buffer.clear();
+        buffer.extend([0; 8]);
+        buffer.extend(self.id.as_bytes());
+        buffer.extend(self.process.to_le_bytes());
+        buffer.extend(self.netns.to_le_bytes());
+        buffer.extend(self.started.wall_ns.to_le_bytes());
+        buffer.extend(self.started.boot_ns.to_le_bytes());
+        buffer.push(match self.protocol {
+            Protocol::Tcp => 0,
+            Protocol::Mptcp => 1,
+        });
+        buffer.push(match self.decision {
+            Decision::Allow => 0,
+            Decision::Deny => 1,
+            Decision::WouldDeny => 2,
+        });
+        for address in [self.client, self.destination] {
+            let ip = match address.ip() {
+                IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+                IpAddr::V6(v6) => v6,
+            };
+            buffer.extend(ip.octets());
+            buffer.extend(address.port().to_le_bytes());
+        }
+        buffer.extend(self.scope.as_deref().unwrap_or_default().as_bytes());
+        let body = buffer.get(8..).unwrap_or_default();
+        let (length, check) = ((body.len() as u32).to_le_bytes(), check(body).to_le_bytes());
+        buffer.splice(..8, length.into_iter().chain(check));
+    }
+
+    /// The first record of `bytes` and what follows; `None` at the end, or at a record that is not whole.
+    fn decode(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let mut reader = Reader(bytes);
+        let length = u32::from_le_bytes(reader.take()?) as usize;
+        let expected = u32::from_le_bytes(reader.take()?);
+        if !(FIXED..=MAX_BODY).contains(&length) {
+            return None;
+        }
+        let (body, rest) = reader.0.split_at_checked(length)?;
+        if check(body) != expected {
+            return None;
+        }
+        let mut body = Reader(body);
+        let intent = Self {
+            id: SessionId::from_bytes(body.take()?),
+            process: i64::from_le_bytes(body.take()?),
+            netns: u64::from_le_bytes(body.take()?),
+            started: Timestamps {
+                wall_ns: i64::from_le_bytes(body.take()?),
+                boot_ns: u64::from_le_bytes(body.take()?),
+            },
+            protocol: match body.take()? {
+                [0] => Protocol::Tcp,
+                [1] => Protocol::Mptcp,
+                _ => return None,
+            },
+            decision: match body.take()? {
+                [0] => Decision::Allow,
+                [1] => Decision::Deny,
+                [2] => Decision::WouldDeny,
+                _ => return None,
+            },
+            client: body.address()?,
+            destination: body.address()?,
+            scope: match std::str::from_utf8(body.0).ok()? {
+                "" => None,
+                scope => Some(scope.to_owned()),
+            },
+        };
+        Some((intent, rest))
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (head, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*head)
+    }
+
+    fn address(&mut self) -> Option<SocketAddr> {
+        let ip = Ipv6Addr::from(self.take::<16>()?).to_canonical();
+        Some(SocketAddr::new(ip, u16::from_le_bytes(self.take()?)))
+    }
+}
+
+/// FNV-1a.
+fn check(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
+/// The intents of one writer.
+#[derive(Debug)]
+pub(super) struct Intents {
+    file: File,
+    path: PathBuf,
+    bytes: u64,
+    buffer: Vec<u8>,
+}
+
+impl Intents {
+    /// Opens the file of a writer, given by its row.
+    pub(super) fn open(segment: &Path, writer: i64) -> io::Result<Self> {
+        let path = path(segment, writer);
+        let file = OpenOptions::new().append(true).create(true).mode(MODE).open(&path)?;
+        Ok(Self { file, path, bytes: 0, buffer: Vec::with_capacity(MAX_BODY) })
+    }
+
+    /// Writes one intent. A write that stopped halfway is cut off again, so that what follows can be read.
+    pub(super) fn write(&mut self, intent: &Intent) -> io::Result<()> {
+        intent.encode(&mut self.buffer);
+        let written = self.file.write_all(&self.buffer);
+        match written {
+            Ok(()) => self.bytes += self.buffer.len() as u64,
+            Err(_) => self.file.set_len(self.bytes)?,
+        }
+        written
+    }
+
+    /// Why an intent could not be written.
+    pub(super) fn failed(&self, error: io::Error) -> RecordError {
+        RecordError::file("write an intent to", &self.path, error)
+    }
+
+    /// Empties a long file; only when everything in it is committed.
+    pub(super) fn all_committed(&mut self) {
+        // One that cannot be emptied grows, and is read in vain some day.
+        if self.bytes > LONG && self.file.set_len(0).is_ok() {
+            self.bytes = 0;
+        }
+    }
+
+    /// Removes the file; only when everything in it is committed.
+    pub(super) fn remove(&self) {
+        // One that stays is read in vain some day.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Puts the intents of a writer that is gone into the tables, inside the caller's transaction.
+pub(super) fn replay(conn: &Connection, segment: &Path, writer: i64) -> rusqlite::Result<()> {
+    let bytes = fs::read(path(segment, writer)).unwrap_or_default();
+    let mut rest = bytes.as_slice();
+    while let Some((intent, next)) = Intent::decode(rest) {
+        rows::begin(conn, writer, &intent)?;
+        rest = next;
+    }
+    Ok(())
+}
+
+/// Removes the file of a writer that is gone, after its intents were committed.
+pub(super) fn forget(segment: &Path, writer: i64) {
+    // One that stays is read in vain some day.
+    let _ = fs::remove_file(path(segment, writer));
+}
+
+fn path(segment: &Path, writer: i64) -> PathBuf {
+    let mut name = segment.as_os_str().to_owned();
+    name.push(format!("-intents-{writer}"));
+    PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn intents() -> impl Strategy<Value = Intent> {
+        let address = (any::<IpAddr>(), any::<u16>());
+        let address = address.prop_map(|(ip, port)| SocketAddr::new(ip.to_canonical(), port));
+        let numbers = (any::<[u8; 16]>(), any::<i64>(), any::<u64>(), any::<i64>(), any::<u64>());
+        let decision = prop_oneof![Just(Decision::Allow), Just(Decision::Deny), Just(Decision::WouldDeny)];
+        let scope = proptest::option::of("[a-z0-9-]{1,64}");
+        (numbers, decision, any::<bool>(), [address.clone(), address], scope).prop_map(
+            |((id, process, netns, wall_ns, boot_ns), decision, mptcp, [client, destination], scope)| Intent {
+                id: SessionId::from_bytes(id),
+                process,
+                netns,
+                started: Timestamps { wall_ns, boot_ns },
+                protocol: if mptcp { Protocol::Mptcp } else { Protocol::Tcp },
+                decision,
+                client,
+                destination,
+                scope,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back_up_to_the_tear(
+            written in proptest::collection::vec(intents(), 1..5),
+            torn in 1usize..50,
+        ) {
+            let mut bytes = Vec::new();
+            let mut buffer = Vec::new();
+            for intent in &written {
+                intent.encode(&mut buffer);
+                bytes.extend(&buffer);
+            }
+            let whole = bytes.clone();
+            bytes.truncate(bytes.len() - torn);
+            let read = |mut rest: &[u8]| {
+                let mut read = Vec::new();
+                while let Some((intent, next)) = Intent::decode(rest) {
+                    read.push(intent);
+                    rest = next;
+                }
+                read
+            };
+            prop_assert_eq!(&read(&whole), &written);
+            prop_assert_eq!(&read(&bytes), &written[..written.len() - 1]);
+        }
+
+        #[test]
+        fn any_bytes_are_read_within_bounds(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            if let Some((_, rest)) = Intent::decode(&bytes) {
+                prop_assert!(rest.len() < bytes.len());
+            }
+        }
+    }
+}
