@@ -124,6 +124,10 @@ fn connect<const V4: bool>(ctx: *mut bpf_sock_addr) -> i32 {
         return datagram::judge::<V4>(ctx, here, hook::<V4>());
     }
     if kind != SOCK_STREAM || (protocol != u32::from(TCP) && protocol != u32::from(MPTCP)) {
+        if place::is_unknown(here) {
+            // What it sends is lost at the egress hook until somebody knows.
+            return ALLOW;
+        }
         count(Counter::SocketRefused);
         report_target::<V4>(ctx, here, EventKind::Refused);
         return if place::observes(scope(here.scope)) { ALLOW } else { DENY };

@@ -51,7 +51,9 @@ pub fn judge<const V4: bool>(ctx: *mut bpf_sock_addr, here: Placement, hook: Hoo
         return ALLOW;
     }
     if place::is_unknown(here) {
+        // Lost at the egress hook until somebody knows.
         report_call::<V4>(ctx, here, hook, EventKind::Unknown);
+        return ALLOW;
     }
     count(Counter::UdpRefused);
     report_call::<V4>(ctx, here, hook, EventKind::Refused);

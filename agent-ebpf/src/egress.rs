@@ -15,12 +15,15 @@ use aya_ebpf::{
 };
 use core::ffi::c_void;
 use sallyport_ebpf::{
-    Addr, CANARY_SCOPE, Counter, Endpoint, EventKind, Hook, MATCH_USER, NO_SCOPE, Placement, SCOPE_INBOUND, SCOPE_UDP,
+    Addr, Counter, Endpoint, EventKind, Hook, MATCH_USER, NO_SCOPE, Placement, SCOPE_INBOUND, SCOPE_UDP,
     SOCKET_FOREIGN, SOCKET_HELD, SOCKET_INBOUND, Settings, SocketState, TCP, UDP, V4_MAPPED,
 };
 
 const PASS: i32 = 1;
+/// The sender gets `EPERM`.
 const DROP: i32 = 0;
+/// The sender believes that it was sent, and lost on the way.
+const LOSE: i32 = 2;
 /// The loopback device has this index in every network namespace.
 const LOOPBACK: u32 = 1;
 const AF_INET: u32 = 2;
@@ -31,7 +34,7 @@ const TC_PASS: i32 = -1;
 const TC_DROP: i32 = 2;
 const ETH_P_IPV6: u32 = 0x86dd;
 
-#[cgroup_skb]
+#[cgroup_skb(egress)]
 pub fn on_egress(ctx: SkBuffContext) -> i32 {
     let skb = ctx.skb.skb;
     // SAFETY: context fields of a running program.
@@ -41,7 +44,7 @@ pub fn on_egress(ctx: SkBuffContext) -> i32 {
     }
     let mut state = socket_state(sk.cast());
     if device == LOOPBACK {
-        return state.map_or(PASS, |state| on_loopback(skb, state));
+        return state.map_or(PASS, |state| on_loopback(skb, sk, state));
     }
     let Some(settings) = settings() else { return DROP };
     let here = standing(skb, state.as_deref_mut(), settings);
@@ -53,18 +56,26 @@ pub fn on_egress(ctx: SkBuffContext) -> i32 {
         }
         return foreign(skb, sk);
     }
+    if place::is_unknown(here) {
+        // It is being classified just now. Whoever sends datagrams is used to losing one.
+        return LOSE;
+    }
     let pass = may_leave(skb, sk, here, state.as_deref());
     if pass { PASS } else { dropped(skb, here, Hook::Egress, Counter::EgressDropped) }
 }
 
-/// On loopback only two packets stop: the canary's probe, and a SYN whose namespace has no listener yet. TCP sends
-/// that SYN again, and by then the daemon has opened one.
+/// On loopback TCP is diverted already, and only two kinds of packets stop: what is not TCP, by the same rules as
+/// elsewhere, and a SYN whose namespace has no listener yet. TCP sends that SYN again, and by then the daemon has opened
+/// one.
 #[inline(always)]
-fn on_loopback(skb: *mut __sk_buff, state: &mut SocketState) -> i32 {
-    if state.made_by.scope == CANARY_SCOPE {
-        let endpoint = destination(skb);
-        if endpoint.port == sallyport_ebpf::CANARY_EGRESS_PORT {
-            return dropped(skb, state.made_by, Hook::Egress, Counter::EgressDropped);
+fn on_loopback(skb: *mut __sk_buff, sk: *mut bpf_sock, state: &mut SocketState) -> i32 {
+    let here = place::of_maker(state);
+    if !place::is_free(here) && !is_tcp(sk) {
+        if place::is_unknown(here) {
+            return LOSE;
+        }
+        if !may_leave(skb, sk, here, Some(state)) {
+            return dropped(skb, here, Hook::Egress, Counter::EgressDropped);
         }
     }
     if state.flags & SOCKET_HELD != 0 {
@@ -76,6 +87,15 @@ fn on_loopback(skb: *mut __sk_buff, state: &mut SocketState) -> i32 {
         state.flags &= !SOCKET_HELD;
     }
     PASS
+}
+
+#[inline(always)]
+fn is_tcp(sk: *mut bpf_sock) -> bool {
+    // SAFETY: `sk` was checked for null; only full sockets say what they are, and the others are TCP's.
+    unsafe {
+        let full = bpf_sk_fullsock(sk);
+        full.is_null() || (*full).protocol == u32::from(TCP)
+    }
 }
 
 /// Where the socket of this packet stands: by who made it, by its own cgroup, by its owner.

@@ -37,7 +37,8 @@ pub fn on_sock_create(ctx: SockContext) -> i32 {
     if place::is_unknown(here) {
         report::send(EventKind::Unknown, Hook::SockCreate, here.scope, |event| describe(event, ctx.sock));
     }
-    if !is_mediated(kind, protocol) {
+    // What an unknown socket sends is lost at the egress hook until somebody knows.
+    if place::is_managed(here) && !is_mediated(kind, protocol) {
         count(Counter::SocketRefused);
         report::send(EventKind::Refused, Hook::SockCreate, here.scope, |event| describe(event, ctx.sock));
         if !place::observes(scope(here.scope)) {
