@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::{cargo, root, run as succeed, target};
+use crate::process::{cargo, root, status, target};
 
 /// Runs `only` that door, or all of them, for so many seconds each.
 pub(crate) fn run(seconds: u32, only: Option<&str>) -> Result<()> {
@@ -22,6 +22,7 @@ pub(crate) fn run(seconds: u32, only: Option<&str>) -> Result<()> {
     }
     // The versions under test are those of the product: cargo adds to this copy only what fuzzing itself needs.
     fs::copy(root().join("Cargo.lock"), fuzz.join("Cargo.lock"))?;
+    let mut failed = Vec::new();
     for door in &doors {
         println!("== {door}");
         let mut command = cargo(["fuzz", "run", "--fuzz-dir"]);
@@ -29,7 +30,12 @@ pub(crate) fn run(seconds: u32, only: Option<&str>) -> Result<()> {
         // Memory safety is the compiler's part here; without the sanitizer a door tries several times as much.
         command.args(["--sanitizer", "none", door, "--", &format!("-max_total_time={seconds}"), "-verbosity=0"]);
         // Coverage instrumentation is not a stable flag, and stable is the toolchain that everybody has.
-        succeed(command.env("RUSTC_BOOTSTRAP", "1"))?;
+        if !status(command.env("RUSTC_BOOTSTRAP", "1"))?.success() {
+            failed.push(door.as_str());
+        }
+    }
+    if !failed.is_empty() {
+        bail!("these doors did not hold: {}; what broke one is in agent/fuzz/artifacts", failed.join(", "));
     }
     Ok(())
 }
