@@ -10,6 +10,7 @@ mod setup;
 mod suite;
 mod tidy;
 mod toolchain;
+mod vm;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -77,6 +78,14 @@ enum Task {
     },
     /// Make the Debian package and the archive: target/dist
     Dist,
+    /// Test the Debian package in an emulated machine with systemd; as root, a few minutes
+    VmTest,
+    /// What runs inside that machine.
+    #[command(name = "__vm", hide = true)]
+    VmGuest {
+        /// Between the test and its machine.
+        words: Vec<OsString>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -105,6 +114,8 @@ impl Task {
             Self::BenchHelper { words } => bench::helper(&words)?,
             Self::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref())?,
             Self::Dist => dist::run()?,
+            Self::VmTest => vm::run()?,
+            Self::VmGuest { words } => vm::helper(&words)?,
         }
         Ok(ExitCode::SUCCESS)
     }
