@@ -69,6 +69,8 @@ pub enum Arrival {
     Intercepted(Intercepted),
     /// Of a process that was unknown when it connected and is in no scope: passed untouched, this once.
     Clear(TcpStream, OrigDst, Arc<Namespace>),
+    /// Reset before it was accepted.
+    Gone(TcpStream),
     /// Nobody knows it: not diverted, or already taken.
     Stray(TcpStream, ClientAddr),
     /// Diverted, but what it belongs to cannot be established any more.
@@ -96,6 +98,10 @@ impl Desk {
             remote_port: listener.port(),
             pad: 0,
         };
+        // One that was reset while it waited has left its 4-tuple to others, and must not take their flow.
+        if client.peer_addr().is_err() {
+            return Arrival::Gone(client);
+        }
         let peer = ClientAddr(peer);
         // An error reads as a miss: refused.
         let Ok(Some(flow)) = self.flows.take(&key) else { return Arrival::Stray(client, peer) };
