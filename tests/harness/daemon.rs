@@ -107,6 +107,24 @@ impl Daemon {
         self.wait_for("READY=1");
     }
 
+    /// Holds it still, every thread of it; [`Daemon::thaw`] lets it go on.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+        let tasks = format!("/proc/{}/task", self.pid().as_raw_nonzero());
+        crate::until("the daemon holds still", || {
+            let still = |task: fs::DirEntry| {
+                let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+                stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
+            };
+            fs::read_dir(&tasks).unwrap().flatten().all(still).then_some(())
+        });
+    }
+
+    /// Undoes [`Daemon::freeze`].
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).unwrap();

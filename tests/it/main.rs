@@ -2,5 +2,7 @@
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test whose ground gives way has failed")]
 
 mod bypass;
+mod namespaces;
 mod path;
+mod scopes;
 mod transfer;

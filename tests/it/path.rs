@@ -201,7 +201,9 @@ fn an_unmanaged_process_is_never_diverted_and_leaves_no_record() {
         connect(bystander, 4151);
         let local: SocketAddr = bystander.must("local s").parse().unwrap();
         assert_eq!(local.ip(), IpAddr::from(HERE4));
-        assert!(server.peers().contains(&local), "its own connection reaches the upstream");
+        sallyport_tests::until("its own connection reaches the upstream", || {
+            server.peers().contains(&local).then_some(())
+        });
         bystander.must("socket u udp4");
         bystander.must(&format!("sendto u {THERE4}:4152 free"));
         bystander.must("socket i icmp4");

@@ -157,7 +157,9 @@ impl Stage {
     fn end(mut self) {
         self.capture.settle(Duration::from_millis(700));
         for (name, port, caught) in &self.played {
-            let past: Vec<_> = self.capture.only(&self.bed.network().there, |frame| escaped(frame, *port, *caught));
+            let recorded = !self.daemon.store().sessions_to(*port).is_empty();
+            let there = &self.bed.network().there;
+            let past: Vec<_> = self.capture.only(there, |frame| escaped(frame, *port, *caught, recorded));
             if !past.is_empty() {
                 let _ = writeln!(self.found, "{name}: GOT PAST: {past:#?}");
             }
@@ -199,13 +201,13 @@ fn last_id(daemon: &Daemon) -> i64 {
 }
 
 /// True for a frame of the technique with this port that the proxy did not send.
-fn escaped(frame: &Frame, port: u16, caught: Caught) -> bool {
+fn escaped(frame: &Frame, port: u16, caught: Caught, recorded: bool) -> bool {
     let tcp = i32::from(frame.protocol) == libc::IPPROTO_TCP;
     let (from, to) = frame.ports.unwrap_or_default();
     if matches!(caught, Caught::Ended(_)) {
         return frame.holds(marker(port).as_bytes());
     }
-    let proxied = matches!(caught, Caught::Diverted | Caught::DivertedOr(_)) && tcp && to == port && from < OWN_PORTS;
+    let proxied = recorded && tcp && to == port && from < OWN_PORTS;
     (to == port || frame.holds(marker(port).as_bytes())) && !proxied
 }
 

