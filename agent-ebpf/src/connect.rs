@@ -17,7 +17,7 @@ use aya_ebpf::{
 };
 use core::ffi::c_void;
 use sallyport_ebpf::{
-    Addr, Counter, EventKind, Hook, MPTCP, Placement, SCOPE_FAIL_OPEN, SOCKET_DIVERTED, SOCKET_HELD, Scope, Settings,
+    Addr, Counter, EventKind, Hook, MPTCP, Placement, SCOPE_FAIL_OPEN, SOCKET_DIVERTED, SOCKET_HELD, SOCKET_OPEN, Scope, Settings,
     SocketState, TCP, UDP, V4_MAPPED, Verdict,
 };
 
@@ -143,22 +143,19 @@ fn judge_stream<const V4: bool>(ctx: *mut bpf_sock_addr, here: Placement, settin
         report_target::<V4>(ctx, here, EventKind::Refused);
         return DENY;
     }
-    if let Some(scope) = scope(here.scope)
-        && is_open::<V4>(ctx, scope, settings)
-    {
-        report_target::<V4>(
-            ctx,
-            here,
-            if scope.bypass_until_ns != 0 { EventKind::Bypassed } else { EventKind::FailedOpen },
-        );
-        return ALLOW;
-    }
     // SAFETY: context field of a running program.
     let sk: *mut bpf_sock = unsafe { (*ctx).__bindgen_anon_1.sk };
     let Some(state) = socket_state_or_new(sk.cast()) else {
         count(Counter::StorageFull);
         return DENY;
     };
+    if let Some(scope) = scope(here.scope)
+        && let Some(opened) = is_open(ctx, scope, settings)
+    {
+        state.flags = if opened == EventKind::FailedOpen { SOCKET_OPEN } else { 0 };
+        report_target::<V4>(ctx, here, opened);
+        return ALLOW;
+    }
     keep::<V4>(ctx, here, &target, state);
     if let Some(owner) = owner_state(sk.cast(), true) {
         owner.flow = state.flow;
@@ -178,18 +175,18 @@ fn judge_stream<const V4: bool>(ctx: *mut bpf_sock_addr, here: Placement, settin
     ALLOW
 }
 
-/// True when the scope's traffic passes undiverted now: an operator's bypass, or fail-open with nobody listening.
+/// Why the scope's traffic passes undiverted now, if it does: an operator's bypass, or fail-open with nobody listening.
 #[inline(always)]
-fn is_open<const V4: bool>(ctx: *mut bpf_sock_addr, scope: &Scope, settings: &Settings) -> bool {
+fn is_open(ctx: *mut bpf_sock_addr, scope: &Scope, settings: &Settings) -> Option<EventKind> {
     if scope.bypass_until_ns > report::now() {
         count(Counter::Bypassed);
-        return true;
+        return Some(EventKind::Bypassed);
     }
     if scope.flags & SCOPE_FAIL_OPEN == 0 || listener_lives(ctx, settings) {
-        return false;
+        return None;
     }
     count(Counter::FailedOpen);
-    true
+    Some(EventKind::FailedOpen)
 }
 
 #[inline(always)]

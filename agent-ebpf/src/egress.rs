@@ -15,8 +15,8 @@ use aya_ebpf::{
 };
 use core::ffi::c_void;
 use sallyport_ebpf::{
-    Addr, Counter, Endpoint, EventKind, Hook, MATCH_USER, NO_SCOPE, Placement, SCOPE_INBOUND, SCOPE_UDP,
-    SOCKET_FOREIGN, SOCKET_HELD, SOCKET_INBOUND, Settings, SocketState, TCP, UDP, V4_MAPPED,
+    Addr, Counter, Endpoint, EventKind, Hook, MATCH_USER, NO_SCOPE, Placement, SCOPE_FAIL_OPEN, SCOPE_INBOUND, SCOPE_UDP,
+    SOCKET_FOREIGN, SOCKET_HELD, SOCKET_INBOUND, SOCKET_OPEN, Settings, SocketState, TCP, UDP, V4_MAPPED,
 };
 
 const PASS: i32 = 1;
@@ -129,8 +129,10 @@ fn may_leave(skb: *mut __sk_buff, sk: *mut bpf_sock, here: Placement, state: Opt
     if protocol == u32::from(UDP) {
         return scope.flags & SCOPE_UDP != 0 || datagram::is_resolver(&destination(skb));
     }
+    // Ends when the daemon comes back: it destroys what was opened meanwhile.
+    let opened = scope.flags & SCOPE_FAIL_OPEN != 0 && state.is_some_and(|state| state.flags & SOCKET_OPEN != 0);
     let accepted = listening || state.is_some_and(|state| state.flags & SOCKET_INBOUND != 0);
-    protocol == u32::from(TCP) && accepted && scope.flags & SCOPE_INBOUND != 0
+    protocol == u32::from(TCP) && (opened || (accepted && scope.flags & SCOPE_INBOUND != 0))
 }
 
 /// Counts and reports what would be, or is, dropped.

@@ -102,6 +102,15 @@ pub struct FlowKey {
     pub pad: u32,
 }
 
+impl FlowKey {
+    /// The same connection as its other end sees it.
+    #[must_use]
+    pub fn reversed(self) -> Self {
+        let Self { local, remote, local_port, remote_port, .. } = self;
+        Self { local: remote, remote: local, local_port: remote_port, remote_port: local_port, ..self }
+    }
+}
+
 /// What a process asked for, and who asked.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -180,7 +189,7 @@ pub struct Endpoint {
     pub pad: [u16; 3],
 }
 
-/// Kernel-side state of one socket; user space never reads it, but pinned maps carry it across daemons.
+/// State of one socket. The daemon reads that of sockets it accepted.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SocketState {
@@ -205,6 +214,12 @@ pub const SOCKET_HELD: u32 = 4;
 /// The socket was opened outside every scope and is being used from inside one: nothing more of it leaves until the
 /// daemon has looked.
 pub const SOCKET_FOREIGN: u32 = 8;
+
+/// The socket is the listener's side of a diverted connection, described by [`SocketState::flow`].
+pub const SOCKET_ARRIVED: u32 = 16;
+
+/// The connection passed undiverted because its scope fails open and nobody listened.
+pub const SOCKET_OPEN: u32 = 32;
 
 /// What one scope permits beyond TCP through the proxy.
 #[repr(C)]

@@ -21,7 +21,7 @@ static SETTINGS: Array<Settings> = Array::with_max_entries(1, 0);
 static SCOPES: Array<Scope> = Array::with_max_entries(MAX_SCOPES, 0);
 #[map(name = "COUNTERS")]
 static COUNTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(COUNTERS, 0);
-/// Published flows, consumed once by the daemon.
+/// Published flows, on their way from the client's socket to the listener's.
 #[map(name = "FLOWS")]
 pub static FLOWS: HashMap<FlowKey, Flow> = HashMap::with_max_entries(FLOW_CAPACITY, 0);
 /// Cgroup id → verdict, written by the daemon only.

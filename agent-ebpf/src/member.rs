@@ -77,6 +77,16 @@ pub fn on_migrate(ctx: TracePointContext) -> u32 {
         enter(pid, place.scope);
         return 0;
     }
+    // One that moves itself is there by now, and so the parents can be asked too.
+    if pid == task::tgid()
+        && let Some(settings) = settings()
+    {
+        let here = place::of_current_cgroup(settings);
+        if place::is_managed(here) {
+            enter(pid, here.scope);
+            return 0;
+        }
+    }
     // SAFETY: as above.
     let Some(scope) = (unsafe { MEMBERS.get(&pid) }) else { return 0 };
     // SAFETY: as above.

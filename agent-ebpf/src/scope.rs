@@ -58,17 +58,23 @@ pub fn of_current(settings: &Settings) -> Placement {
     if let Some(scope) = unsafe { MEMBERS.get(&task::tgid()) } {
         return if *scope == NO_SCOPE { UNKNOWN } else { managed(*scope) };
     }
+    let by_cgroup = of_current_cgroup(settings);
+    if is_managed(by_cgroup) || by_cgroup.verdict == Verdict::Exempt as u32 || settings.matching == 0 {
+        return by_cgroup;
+    }
+    strongest(by_cgroup, by_user_or_exe(settings))
+}
+
+/// Where the running task stands by its cgroup alone.
+#[inline(always)]
+pub fn of_current_cgroup(settings: &Settings) -> Placement {
     // SAFETY: takes no argument.
     let leaf = unsafe { bpf_get_current_cgroup_id() };
     if leaf == settings.own_cgroup {
         return EXEMPT;
     }
     // SAFETY: takes a level and returns zero past the leaf.
-    let by_cgroup = of_cgroup(leaf, |level| unsafe { bpf_get_current_ancestor_cgroup_id(level) });
-    if is_managed(by_cgroup) || settings.matching == 0 {
-        return by_cgroup;
-    }
-    strongest(by_cgroup, by_user_or_exe(settings))
+    of_cgroup(leaf, |level| unsafe { bpf_get_current_ancestor_cgroup_id(level) })
 }
 
 /// Where the socket that sends a packet stands, by its own cgroup.

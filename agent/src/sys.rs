@@ -16,7 +16,7 @@ use std::{
 const BPF_OBJ_PIN: libc::c_int = 6;
 const BPF_OBJ_GET: libc::c_int = 7;
 const BPF_PROG_QUERY: libc::c_int = 16;
-const BPF_MAP_LOOKUP_AND_DELETE_ELEM: libc::c_int = 21;
+const BPF_MAP_LOOKUP_ELEM: libc::c_int = 1;
 const BPF_LINK_CREATE: libc::c_int = 28;
 const BPF_LINK_UPDATE: libc::c_int = 29;
 
@@ -65,7 +65,7 @@ macro_rules! plain {
         unsafe impl Plain for $t {}
     )+ };
 }
-plain!(abi::FlowKey, abi::Flow, abi::Placement, abi::ExeKey, abi::Endpoint, abi::Scope, abi::Settings, abi::Event);
+plain!(abi::Placement, abi::ExeKey, abi::Endpoint, abi::Scope, abi::Settings, abi::Event);
 plain!(abi::Offsets);
 
 /// An ABI value in the form the eBPF library's maps take.
@@ -90,11 +90,11 @@ pub fn event(bytes: &[u8]) -> Option<abi::Event> {
     Some(unsafe { std::ptr::read_unaligned(bytes.as_ptr().cast()) })
 }
 
-/// Takes the entry of `key` out of a hash map in one step; `None` when there is none.
+/// What a socket storage map holds for a socket of ours; `None` when that is nothing.
 ///
 /// # Errors
 /// What bpf(2) says, except `ENOENT`.
-pub fn map_take<K: Plain, V: Plain + Default>(map: BorrowedFd<'_>, key: &K) -> io::Result<Option<V>> {
+pub fn socket_state(map: BorrowedFd<'_>, socket: BorrowedFd<'_>) -> io::Result<Option<abi::SocketState>> {
     #[repr(C)]
     struct Attr {
         map_fd: u32,
@@ -103,17 +103,18 @@ pub fn map_take<K: Plain, V: Plain + Default>(map: BorrowedFd<'_>, key: &K) -> i
         value: u64,
         flags: u64,
     }
-    let mut value = V::default();
+    let mut value = abi::SocketState::default();
+    let key = socket.as_raw_fd();
     let attr = Attr {
         map_fd: fd(map),
         pad: 0,
-        key: std::ptr::from_ref(key) as u64,
+        key: std::ptr::from_ref(&key) as u64,
         value: std::ptr::from_mut(&mut value) as u64,
         flags: 0,
     };
-    // SAFETY: the kernel reads the map's key size from `key` and writes its value size to `value`; both types are
-    // those the map was made with, checked when it was opened.
-    match unsafe { bpf(BPF_MAP_LOOKUP_AND_DELETE_ELEM, &attr) } {
+    // SAFETY: the kernel reads four bytes from `key` and writes the map's value size to `value`, which is the type the map
+    // was made with: maps of another ABI are never opened.
+    match unsafe { bpf(BPF_MAP_LOOKUP_ELEM, &attr) } {
         Ok(_) => Ok(Some(value)),
         Err(e) if e.raw_os_error() == Some(libc::ENOENT) => Ok(None),
         Err(e) => Err(e),

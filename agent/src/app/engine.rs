@@ -16,7 +16,7 @@ use crate::{
         namespace::{Listeners, Namespace, guard_devices},
         places::Places,
         sweep,
-        tables::Tables,
+        tables::{Sockets, Tables},
         watch::Watch,
     },
     proxy::Proxy,
@@ -29,7 +29,7 @@ use std::{
     fs::File,
     path::Path,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicBool, mpsc as blocking},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     sync::{Semaphore, mpsc, watch},
@@ -40,6 +40,8 @@ use tokio::{
 const MAX_LANES: usize = 16;
 /// Reports on their way to the store.
 const NEWS: usize = 1024;
+/// How often a stop looks whether flows have ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// How long flows that were told to end get for saying so in the store.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -78,7 +80,7 @@ pub(super) struct Engine {
 struct Attached {
     kernel: Kernel,
     tables: Arc<Mutex<Tables>>,
-    flows: crate::intercept::tables::Flows,
+    sockets: Sockets,
     ring: RingBuf<MapData>,
     places: Places,
     own: Arc<Namespace>,
@@ -91,9 +93,9 @@ impl Engine {
     pub(super) async fn start(plan: Plan<'_>) -> Result<Self, AppError> {
         let cage = canary::Cage::make(plan.cgroup_root)?;
         let attached = attach(&plan)?;
-        let Attached { kernel, tables, flows, ring, places, own, listeners, port } = attached;
+        let Attached { kernel, tables, sockets, ring, places, own, listeners, port } = attached;
         let (kernel, places) = (Arc::new(kernel), Arc::new(places));
-        let desk = Arc::new(Desk { flows, tables, places: Mutex::new(Arc::clone(&places)) });
+        let desk = Arc::new(Desk { sockets, tables, places: Mutex::new(Arc::clone(&places)) });
         let (end_flows, ended) = watch::channel(false);
         let capacity = plan.config.proxy.max_connections.get() as usize;
         let attestor = Arc::new(attestor(plan.config, plan.cgroup_root)?);
@@ -109,7 +111,7 @@ impl Engine {
         });
         let v6 = listeners.has_v6();
         let (sung, arrivals) = blocking::channel();
-        let hall = Hall { desk: Arc::clone(&desk), proxy: Arc::clone(&proxy), sung, port };
+        let hall = Hall { desk: Arc::clone(&desk), proxy: Arc::clone(&proxy), sung };
         let (opened_tx, opened) = mpsc::unbounded_channel();
         let (closed_tx, closed) = mpsc::unbounded_channel();
         let (news_tx, news) = mpsc::channel(NEWS);
@@ -244,9 +246,19 @@ impl Engine {
         self.kernel
     }
 
-    async fn is_quiet_within(&self, time: Duration) -> bool {
-        let all = u32::try_from(self.capacity).unwrap_or(u32::MAX);
-        tokio::time::timeout(time, self.proxy.room.acquire_many(all)).await.is_ok_and(|all| all.is_ok())
+    /// Waits until nothing is open and nothing waits to be accepted: twice in a row, since what was accepted a moment ago
+    /// may not count yet.
+    pub(super) async fn is_quiet_within(&self, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
+        let mut quiet = 0;
+        while quiet < 2 {
+            quiet = if self.live_flows() == 0 { quiet + 1 } else { 0 };
+            if Instant::now() >= deadline {
+                return false;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        true
     }
 
     /// A record of something the daemon itself did.
@@ -262,7 +274,7 @@ fn attach(plan: &Plan<'_>) -> Result<Attached, AppError> {
     let pins = PinDir::new(&intercept.bpffs, plan.instance);
     let setup = Setup { cgroup_root: plan.cgroup_root, pins, max_flows: intercept.max_flows.value() };
     let mut kernel = Kernel::load(&setup)?;
-    let (mut tables, flows, ring) = Tables::open(&mut kernel)?;
+    let (mut tables, sockets, ring) = Tables::open(&mut kernel)?;
     let own = Namespace::own()?;
     let places = Places::new(plan.config.scopes.clone(), plan.cgroup_root.to_owned());
     // A predecessor's port is guarded by its programs; they have to know us before we may bind it.
@@ -289,7 +301,7 @@ fn attach(plan: &Plan<'_>) -> Result<Attached, AppError> {
     // Whoever came between the two walks is found by the second, and whoever comes later by the programs.
     places.publish(&mut tables)?;
     let tables = Arc::new(Mutex::new(tables));
-    Ok(Attached { kernel, tables, flows, ring, places, own, listeners, port })
+    Ok(Attached { kernel, tables, sockets, ring, places, own, listeners, port })
 }
 
 /// Listens on the configured port; without one on the predecessor's, or else on a free one.

@@ -14,7 +14,6 @@ use sallyport_ebpf::CANARY_SCOPE;
 use std::{
     collections::HashMap,
     io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -99,26 +98,23 @@ pub(super) struct Hall {
     pub(super) proxy: Arc<Proxy>,
     /// Destinations of the canary's connections.
     pub(super) sung: blocking::Sender<OrigDst>,
-    pub(super) port: u16,
 }
 
 impl Hall {
     /// Accepts from one lane until the future is dropped.
     async fn accept(&self, from: &Arc<Namespace>, lane: Lane) -> io::Result<()> {
-        let v4 = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-        let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, self.port));
-        let first = self.clone().serve(tokio::net::TcpListener::from_std(lane.v4)?, v4, Arc::clone(from));
+        let first = self.clone().serve(tokio::net::TcpListener::from_std(lane.v4)?, Arc::clone(from));
         match lane.v6 {
             Some(second) => {
                 let second = tokio::net::TcpListener::from_std(second)?;
-                tokio::join!(first, self.clone().serve(second, v6, Arc::clone(from)));
+                tokio::join!(first, self.clone().serve(second, Arc::clone(from)));
             }
             None => first.await,
         }
         Ok(())
     }
 
-    async fn serve(self, listener: tokio::net::TcpListener, addr: SocketAddr, from: Arc<Namespace>) {
+    async fn serve(self, listener: tokio::net::TcpListener, from: Arc<Namespace>) {
         let told = AtomicBool::new(false);
         loop {
             let (client, peer) = match listener.accept().await {
@@ -136,7 +132,7 @@ impl Hall {
             let hall = self.clone();
             let from = Arc::clone(&from);
             tokio::spawn(async move {
-                let arrival = hall.desk.receive(client, peer, addr, &from);
+                let arrival = hall.desk.receive(client, peer, &from);
                 hall.welcome(arrival).await;
             });
         }

@@ -11,7 +11,7 @@ use crate::{
 };
 use sallyport_ebpf::{self as abi, Event, Hook};
 use std::{collections::HashMap, sync::Arc, time::Duration};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinHandle};
 
 /// How long alike events are gathered.
 const GATHER: Duration = Duration::from_millis(100);
@@ -30,6 +30,14 @@ struct Key {
     protocol: u32,
 }
 
+/// Alike events so far, and who did the first: looked up at once, since the process may be gone in a moment.
+struct Gathered {
+    first: Event,
+    last_ns: u64,
+    count: u64,
+    identity: JoinHandle<Option<Arc<Identity>>>,
+}
+
 /// Records what the kernel half reports until the channel closes.
 pub(super) async fn record(
     mut news: mpsc::Receiver<Event>,
@@ -38,15 +46,15 @@ pub(super) async fn record(
     recorder: Recorder,
 ) {
     while let Some(first) = news.recv().await {
-        let mut gathered: HashMap<Key, (Event, u64, u64)> = HashMap::new();
-        add(&mut gathered, first);
+        let mut gathered = HashMap::new();
+        add(&mut gathered, first, &attestor);
         let until = tokio::time::Instant::now() + GATHER;
         while let Ok(Some(next)) = tokio::time::timeout_at(until, news.recv()).await {
-            add(&mut gathered, next);
+            add(&mut gathered, next, &attestor);
         }
-        for (event, last_ns, count) in gathered.into_values() {
-            let identity = identify(&attestor, &event).await;
-            let told = told(&event, (last_ns, count), identity, &desk.places());
+        for Gathered { first, last_ns, count, identity } in gathered.into_values() {
+            let identity = identity.await.ok().flatten();
+            let told = told(&first, (last_ns, count), identity, &desk.places());
             if let Some(event) = told
                 && let Err(error) = recorder.event(event).await
             {
@@ -56,7 +64,7 @@ pub(super) async fn record(
     }
 }
 
-fn add(gathered: &mut HashMap<Key, (Event, u64, u64)>, event: Event) {
+fn add(gathered: &mut HashMap<Key, Gathered>, event: Event, attestor: &Arc<Attestor>) {
     let key = Key {
         kind: event.kind,
         hook: event.hook,
@@ -68,21 +76,24 @@ fn add(gathered: &mut HashMap<Key, (Event, u64, u64)>, event: Event) {
         family: event.family,
         protocol: event.protocol,
     };
-    let (_, last, count) = gathered.entry(key).or_insert((event, event.stamp_ns, 0));
-    *last = event.stamp_ns.max(*last);
-    *count += 1;
+    let alike = gathered.entry(key).or_insert_with(|| Gathered {
+        first: event,
+        last_ns: event.stamp_ns,
+        count: 0,
+        identity: identify(Arc::clone(attestor), event),
+    });
+    alike.last_ns = event.stamp_ns.max(alike.last_ns);
+    alike.count += 1;
 }
 
 /// The task at a packet hook may be a bystander, and is not named.
-async fn identify(attestor: &Arc<Attestor>, event: &Event) -> Option<Arc<Identity>> {
-    if event.hook == Hook::Egress as u32 || event.hook == Hook::Device as u32 {
-        return None;
-    }
-    let (attestor, task) = (Arc::clone(attestor), event.task);
-    if let Some(known) = attestor.cached(&task) {
-        return Some(known);
-    }
-    tokio::task::spawn_blocking(move || attestor.attest(&task).ok()).await.ok()?
+fn identify(attestor: Arc<Attestor>, event: Event) -> JoinHandle<Option<Arc<Identity>>> {
+    tokio::task::spawn_blocking(move || {
+        if event.hook == Hook::Egress as u32 || event.hook == Hook::Device as u32 {
+            return None;
+        }
+        attestor.cached(&event.task).or_else(|| attestor.attest(&event.task).ok())
+    })
 }
 
 fn told(

@@ -1,11 +1,12 @@
 //! A connection arrives: it is looked up once, and is then intercepted, passed untouched, or refused.
 
 use super::{
-    ClientAddr, OrigDst, namespace::Namespace, places::Places, places::ScopeIndex, tables::Flows, tables::Tables,
+    ClientAddr, OrigDst, namespace::Namespace, places::Places, places::ScopeIndex, tables::Sockets, tables::Tables,
 };
-use sallyport_ebpf::{Addr, Flow, FlowKey, V4_MAPPED, Verdict};
+use sallyport_ebpf::{Addr, Flow, V4_MAPPED, Verdict};
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
+    os::fd::AsFd,
     sync::{Arc, Mutex},
 };
 use tokio::net::TcpStream;
@@ -69,9 +70,7 @@ pub enum Arrival {
     Intercepted(Intercepted),
     /// Of a process that was unknown when it connected and is in no scope: passed untouched, this once.
     Clear(TcpStream, OrigDst, Arc<Namespace>),
-    /// Reset before it was accepted.
-    Gone(TcpStream),
-    /// Nobody knows it: not diverted, or already taken.
+    /// Nobody knows it: it was not diverted.
     Stray(TcpStream, ClientAddr),
     /// Diverted, but what it belongs to cannot be established any more.
     Unplaced(TcpStream, Box<Flow>),
@@ -79,8 +78,8 @@ pub enum Arrival {
 
 /// What arrivals are looked up in.
 pub struct Desk {
-    /// Published flows.
-    pub flows: Flows,
+    /// What the kernel half knows of accepted sockets.
+    pub sockets: Sockets,
     /// The other tables.
     pub tables: Arc<Mutex<Tables>>,
     /// Which processes are in which scope.
@@ -89,22 +88,10 @@ pub struct Desk {
 
 impl Desk {
     /// Looks a connection up, once.
-    pub fn receive(&self, client: TcpStream, peer: SocketAddr, listener: SocketAddr, from: &Arc<Namespace>) -> Arrival {
-        let key = FlowKey {
-            netns: from.cookie,
-            local: addr(peer.ip()),
-            remote: addr(listener.ip()),
-            local_port: peer.port(),
-            remote_port: listener.port(),
-            pad: 0,
-        };
-        // One that was reset while it waited has left its 4-tuple to others, and must not take their flow.
-        if client.peer_addr().is_err() {
-            return Arrival::Gone(client);
-        }
+    pub fn receive(&self, client: TcpStream, peer: SocketAddr, from: &Arc<Namespace>) -> Arrival {
         let peer = ClientAddr(peer);
-        // An error reads as a miss: refused.
-        let Ok(Some(flow)) = self.flows.take(&key) else { return Arrival::Stray(client, peer) };
+        let flow = self.sockets.flow(client.as_fd()).filter(|flow| flow.netns == from.cookie);
+        let Some(flow) = flow else { return Arrival::Stray(client, peer) };
         let namespace = Arc::clone(from);
         if flow.verdict == Verdict::Managed as u32 {
             return Arrival::Intercepted(Intercepted { client, peer, flow, scope: flow.scope, namespace });

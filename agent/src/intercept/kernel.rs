@@ -217,7 +217,7 @@ impl Kernel {
             match name {
                 ON_DEVICE => self.missing.push((ON_DEVICE, reason(&error))),
                 _ if hook.is_some() => self.missing.push((LSM, reason(&error))),
-                _ => return Err(Step::Verify(name.to_owned()).because(error)),
+                _ => return Err(Step::Verify(name.to_owned()).because(io::Error::other(last_words(&error)))),
             }
         }
         Ok(())
@@ -442,6 +442,13 @@ fn entries(dir: &Path) -> Vec<PathBuf> {
 
 fn name_of(path: &Path) -> Option<String> {
     Some(path.file_name()?.to_string_lossy().into_owned())
+}
+
+/// The end of what the verifier said; the rest is a listing of the program.
+fn last_words(error: &aya::programs::ProgramError) -> String {
+    let text = error.to_string();
+    let lines: Vec<&str> = text.trim().lines().rev().take(5).collect();
+    lines.into_iter().rev().collect::<Vec<_>>().join("; ")
 }
 
 fn reason(error: &(dyn std::error::Error + 'static)) -> String {

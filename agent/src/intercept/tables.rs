@@ -3,8 +3,11 @@
 use super::{InterceptError, Step, kernel::Kernel};
 use crate::sys::{self, Raw};
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
-use sallyport_ebpf::{COUNTERS, Endpoint, ExeKey, Flow, FlowKey, MAX_SCOPES, Placement, Scope, Settings};
-use std::{io, os::fd::AsFd, path::Path};
+use sallyport_ebpf::{COUNTERS, Endpoint, ExeKey, Flow, MAX_SCOPES, Placement, SOCKET_ARRIVED, Scope, Settings};
+use std::{
+    os::fd::{AsFd, BorrowedFd},
+    path::Path,
+};
 
 /// Every map the daemon reads or writes.
 pub struct Tables {
@@ -27,16 +30,16 @@ pub struct Tables {
     pub cleared: Table<u64, u32>,
 }
 
-/// The published flows. Apart from the other tables because it is on every connection's path and needs no lock.
-pub struct Flows(MapData);
+/// What the kernel half keeps with sockets. Apart from the other tables because it is on every connection's path and needs
+/// no lock.
+pub struct Sockets(MapData);
 
-impl Flows {
-    /// Takes a published flow: at most one caller ever gets it.
-    ///
-    /// # Errors
-    /// What the kernel says; a flow that is not there is `Ok(None)`.
-    pub fn take(&self, key: &FlowKey) -> io::Result<Option<Flow>> {
-        sys::map_take(self.0.fd().as_fd(), key)
+impl Sockets {
+    /// What was handed over to an accepted socket; `None` when it was not diverted to us.
+    pub fn flow(&self, accepted: BorrowedFd<'_>) -> Option<Flow> {
+        // An error reads as a miss: refused.
+        let state = sys::socket_state(self.0.fd().as_fd(), accepted).ok().flatten()?;
+        (state.flags & SOCKET_ARRIVED != 0).then_some(state.flow)
     }
 }
 
@@ -47,13 +50,13 @@ pub struct Table<K: aya::Pod, V: aya::Pod> {
 }
 
 impl Tables {
-    /// Takes the maps out of the loaded kernel half; the flows and the ring of events come apart, for their own users.
+    /// Takes the maps out of the loaded kernel half; the sockets and the ring of events come apart, for their own users.
     ///
     /// # Errors
     /// When the object's maps are not of the expected kind.
-    pub fn open(kernel: &mut Kernel) -> Result<(Self, Flows, RingBuf<MapData>), InterceptError> {
-        let Map::HashMap(flows) = kernel.take_map("FLOWS")? else {
-            return Err(InterceptError::NoMap("FLOWS".into()));
+    pub fn open(kernel: &mut Kernel) -> Result<(Self, Sockets, RingBuf<MapData>), InterceptError> {
+        let Map::SkStorage(sockets) = kernel.take_map("SOCKETS")? else {
+            return Err(InterceptError::NoMap("SOCKETS".into()));
         };
         let events = of("EVENTS", RingBuf::try_from(kernel.take_map("EVENTS")?))?;
         let tables = Self {
@@ -68,7 +71,7 @@ impl Tables {
             namespaces: Table::open(kernel, "NAMESPACES")?,
             cleared: Table::open(kernel, "CLEARED")?,
         };
-        Ok((tables, Flows(flows), events))
+        Ok((tables, Sockets(sockets), events))
     }
 
     /// Writes the settings.

@@ -5,6 +5,7 @@ use crate::{
     intercept::{OrigDst, namespace::Namespace},
     record::Outcome,
 };
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, TcpKeepalive};
 use std::io;
 use tokio::net::TcpStream;
@@ -14,13 +15,19 @@ pub(super) async fn dial(namespace: &Namespace, to: OrigDst, limits: &config::Pr
     let socket = namespace.socket(Domain::for_address(to.0)).await?;
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(limits.keepalive))?;
-    // On this host the handshake is over before the call returns: nothing to wait for then.
     match socket.connect(&to.0.into()) {
         Ok(()) => return TcpStream::from_std(socket.into()),
         Err(e) if e.raw_os_error() == Some(libc::EINPROGRESS) => {}
         Err(e) => return Err(e),
     }
+    // Mostly it was over when the call returned, and only not seen yet.
+    let mut end = [PollFd::new(&socket, PollFlags::OUT)];
+    let seen = poll(&mut end, Some(&Timespec::default()))?;
+    let up = seen == 1 && end.iter().all(|end| end.revents() == PollFlags::OUT);
     let stream = TcpStream::from_std(socket.into())?;
+    if up {
+        return Ok(stream);
+    }
     let connected = async {
         stream.writable().await?;
         stream.take_error()?.map_or(Ok(()), Err)

@@ -70,7 +70,6 @@ impl Proxy {
                 self.intercepted(intercepted, scope).await;
             }
             Arrival::Clear(client, destination, namespace) => self.pass(&client, destination, &namespace).await,
-            Arrival::Gone(_) => {}
             Arrival::Stray(client, peer) => {
                 reset(&client);
                 let detail = format!("{} connected straight to the listener, or was diverted for nobody", peer.0);
@@ -238,7 +237,7 @@ fn refusal(task: Option<Task>, destination: Option<SocketAddr>, detail: String) 
 fn client_of(arrival: Arrival) -> TcpStream {
     match arrival {
         Arrival::Intercepted(intercepted) => intercepted.into_client(),
-        Arrival::Clear(client, ..) | Arrival::Gone(client) | Arrival::Stray(client, _) | Arrival::Unplaced(client, _) => client,
+        Arrival::Clear(client, ..) | Arrival::Stray(client, _) | Arrival::Unplaced(client, _) => client,
     }
 }
 

@@ -11,6 +11,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
+use rustix::net::RecvFlags;
 use tokio::{
     io::Interest,
     net::TcpStream,
@@ -138,11 +139,10 @@ struct Copied {
 /// Reads once and writes at once what the sink takes; `None` when there is nothing to read.
 fn copy_once(source: &TcpStream, sink: &TcpStream) -> Result<Option<Copied>, Side> {
     SHARED.with_borrow_mut(|buffer| {
-        let read = match source.try_read(buffer) {
-            Ok(0) => return Ok(Some(Copied { read: 0, left: Vec::new() })),
-            Ok(read) => read,
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-            Err(e) => return Err(Side::Source(e)),
+        let read = match read(source, buffer).map_err(Side::Source)? {
+            None => return Ok(None),
+            Some(0) => return Ok(Some(Copied { read: 0, left: Vec::new() })),
+            Some(read) => read,
         };
         let data = buffer.get(..read).unwrap_or_default();
         let written = match sink.try_write(data) {
@@ -152,6 +152,21 @@ fn copy_once(source: &TcpStream, sink: &TcpStream) -> Result<Option<Copied>, Sid
         };
         Ok(Some(Copied { read, left: data.get(written..).unwrap_or_default().to_vec() }))
     })
+}
+
+/// Reads once; `None` when there is nothing. A short read took all there was, so the next one waits for the socket to say
+/// that there is more instead of asking it.
+fn read(source: &TcpStream, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    let mut taken = None;
+    let outcome = source.try_io(Interest::READABLE, || {
+        let (read, _) = rustix::net::recv(source, &mut *buffer, RecvFlags::empty())?;
+        taken = Some(read);
+        if read == 0 || read == buffer.len() { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+    });
+    match outcome {
+        Err(e) if e.kind() != io::ErrorKind::WouldBlock => Err(e),
+        _ => Ok(taken),
+    }
 }
 
 async fn write_all(sink: &TcpStream, mut data: &[u8]) -> io::Result<()> {
