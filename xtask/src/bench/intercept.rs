@@ -12,9 +12,11 @@ mod wire;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
+use std::thread::available_parallelism;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use rustix::thread::{CpuSet, sched_setaffinity};
 
 use super::{Report, median, median_of_ratios};
 use crate::process::{self, cargo, is_root, output, target};
@@ -50,18 +52,32 @@ pub(crate) fn run(report: &mut Report) -> Result<()> {
     measures::throughput(report, &mut setups)?;
     drop(setups);
     daemon.stop()?;
-    measures::unmanaged(report, &site, &plain)
+    measures::unmanaged(report, &site, &plain)?;
+    report.number("intercept.used_by_others", site.used_by_others()?);
+    Ok(())
 }
 
 /// The helpers of a run: what `cargo xtask __bench` does.
 pub(crate) fn helper(words: &[OsString]) -> Result<()> {
     let words: Vec<_> = words.iter().map(|word| word.to_str().unwrap_or_default()).collect();
     match words.as_slice() {
-        ["serve"] => serve::run(),
-        ["load"] => load::run(),
+        ["serve"] => pin(cores()?.saturating_sub(1)).and_then(|()| serve::run()),
+        ["load"] => pin(0).and_then(|()| load::run()),
         ["guard", directory, cgroups] => site::guard(Path::new(directory), Path::new(cgroups)),
         _ => bail!("this is between `cargo xtask bench` and itself"),
     }
+}
+
+/// The load generator has the first processor and the server the last, always; what is in between runs where the kernel
+/// puts it. Unpinned, two processes that happen to share a processor are twice as fast as two that do not.
+fn pin(cpu: usize) -> Result<()> {
+    let mut set = CpuSet::new();
+    set.set(cpu);
+    sched_setaffinity(None, &set).context("cannot choose a processor")
+}
+
+fn cores() -> Result<usize> {
+    Ok(available_parallelism()?.get())
 }
 
 /// The start of the program: what every command pays before it does anything.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::setups::{Daemon, Load, Setup, is_alone, wait_until_alone};
-use super::site::{Network, Place, Site};
+use super::site::{Network, Place, Site, USER_HZ};
 use crate::bench::{Report, median};
 
 /// Rounds of a comparison; each gives one ratio.
@@ -216,14 +216,12 @@ struct Usage(f64);
 impl Usage {
     /// `None` where there is nothing in between.
     fn of(setup: &Setup) -> Result<Option<Self>> {
-        /// `USER_HZ`: what proc(5) counts in, on every architecture we build for.
-        const TICKS: f64 = 100.0;
         let Some(pid) = setup.proxy else { return Ok(None) };
         let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
         let (_, after_name) = stat.rsplit_once(") ").context("a process without a name")?;
         // utime and stime are fields 14 and 15 of proc_pid_stat(5); the name was the second.
         let ticks: f64 = after_name.split(' ').skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
-        Ok(Some(Self(ticks / TICKS)))
+        Ok(Some(Self(ticks / USER_HZ)))
     }
 
     fn since(self, before: Option<&Self>) -> f64 {

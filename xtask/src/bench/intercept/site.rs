@@ -5,8 +5,8 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
-use std::time::Duration;
+use std::thread::{available_parallelism, sleep};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
@@ -15,6 +15,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::wire::READY;
 use crate::process::{output, target};
 
+/// What proc(5) counts in, on every architecture we build for.
+pub(super) const USER_HZ: f64 = 100.0;
 /// Descriptors for each of the processes: ten thousand flows are twenty thousand in a proxy.
 const DESCRIPTORS: u64 = 65_536;
 /// Those a proxy needs for other things than idle flows.
@@ -53,6 +55,7 @@ pub(super) struct Site {
     pub(super) most_flows: u64,
     cgroups: PathBuf,
     guard: Child,
+    began: (Instant, f64),
 }
 
 impl Site {
@@ -66,7 +69,8 @@ impl Site {
         // Out of the reach of the terminal's Ctrl-C.
         let guard = guard.process_group(0).spawn().context("cannot start the guard")?;
         let most_flows = descriptors.saturating_sub(OTHER_DESCRIPTORS) / 2;
-        let site = Self { directory, most_flows, cgroups, guard };
+        let began = (Instant::now(), busy_seconds()?);
+        let site = Self { directory, most_flows, cgroups, guard, began };
         for place in Place::ALL {
             fs::create_dir_all(site.cgroups.join(place.name()))?;
         }
@@ -88,6 +92,17 @@ impl Site {
         command.arg("nsenter").arg(format!("--net=/proc/{}/ns/net", network.server.0.id())).arg("--");
         command.arg(program.as_ref());
         command
+    }
+
+    /// What others than this run used of the processors since it began, as a share of all there is: how much the
+    /// absolute figures are worth.
+    pub(super) fn used_by_others(&self) -> Result<f64> {
+        let stat = fs::read_to_string(self.cgroups.join("cpu.stat"))?;
+        let own = stat.lines().find_map(|line| line.strip_prefix("usage_usec ")).context("no usage in cpu.stat")?;
+        let own = own.parse::<f64>()? / 1e6;
+        let (start, before) = self.began;
+        let all = start.elapsed().as_secs_f64() * available_parallelism()?.get() as f64;
+        Ok((busy_seconds()? - before - own).max(0.0) / all)
     }
 
     fn inside(&self, place: Place) -> Command {
@@ -145,6 +160,16 @@ fn raise_descriptors() -> Result<u64> {
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
         .context("cannot raise the limit of open files")?;
     Ok(maximum.unwrap_or(DESCRIPTORS).min(DESCRIPTORS))
+}
+
+/// Seconds all processors together were not idle, proc_stat(5).
+fn busy_seconds() -> Result<f64> {
+    let stat = fs::read_to_string("/proc/stat")?;
+    let fields = stat.lines().next().context("an empty /proc/stat")?.split_whitespace().skip(1);
+    let ticks = fields.map(str::parse).collect::<Result<Vec<f64>, _>>()?;
+    // user nice system idle iowait irq softirq steal; guests are part of user.
+    Ok(ticks.iter().take(8).enumerate().filter(|(at, _)| *at != 3 && *at != 4).map(|(_, ticks)| ticks).sum::<f64>()
+        / USER_HZ)
 }
 
 fn cgroup_root() -> Result<PathBuf> {
