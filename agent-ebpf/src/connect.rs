@@ -17,8 +17,8 @@ use aya_ebpf::{
 };
 use core::ffi::c_void;
 use sallyport_ebpf::{
-    Addr, Counter, EventKind, Hook, MPTCP, Placement, SCOPE_FAIL_OPEN, SOCKET_DIVERTED, SOCKET_HELD, SOCKET_OPEN, Scope, Settings,
-    SocketState, TCP, UDP, V4_MAPPED, Verdict,
+    Addr, Counter, EventKind, Hook, MPTCP, Placement, SCOPE_FAIL_OPEN, SOCKET_DIVERTED, SOCKET_HELD, SOCKET_OPEN,
+    Scope, Settings, SocketState, TCP, UDP, V4_MAPPED, Verdict,
 };
 
 const LOOPBACK_V4: u32 = 0x7f00_0001;

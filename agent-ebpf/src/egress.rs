@@ -15,8 +15,8 @@ use aya_ebpf::{
 };
 use core::ffi::c_void;
 use sallyport_ebpf::{
-    Addr, Counter, Endpoint, EventKind, Hook, MATCH_USER, NO_SCOPE, Placement, SCOPE_FAIL_OPEN, SCOPE_INBOUND, SCOPE_UDP,
-    SOCKET_FOREIGN, SOCKET_HELD, SOCKET_INBOUND, SOCKET_OPEN, Settings, SocketState, TCP, UDP, V4_MAPPED,
+    Addr, Counter, Endpoint, EventKind, Hook, MATCH_USER, NO_SCOPE, Placement, SCOPE_FAIL_OPEN, SCOPE_INBOUND,
+    SCOPE_UDP, SOCKET_FOREIGN, SOCKET_HELD, SOCKET_INBOUND, SOCKET_OPEN, Settings, SocketState, TCP, UDP, V4_MAPPED,
 };
 
 const PASS: i32 = 1;
@@ -30,6 +30,10 @@ const AF_INET: u32 = 2;
 const AF_INET6: u32 = 10;
 const AF_PACKET: u32 = 17;
 const TCP_LISTEN: u32 = 10;
+/// Offset of the TCP flags after an IPv4 header without options, and after a plain IPv6 header.
+const V4_FLAGS: usize = 33;
+const V6_FLAGS: usize = 53;
+const SYN: u8 = 2;
 const TC_PASS: i32 = -1;
 const TC_DROP: i32 = 2;
 const ETH_P_IPV6: u32 = 0x86dd;
@@ -40,6 +44,9 @@ pub fn on_egress(ctx: SkBuffContext) -> i32 {
     // SAFETY: context fields of a running program.
     let (sk, device) = unsafe { ((*skb).__bindgen_anon_2.sk, (*skb).ifindex) };
     if sk.is_null() {
+        return PASS;
+    }
+    if device == LOOPBACK && is_midstream(skb) {
         return PASS;
     }
     let mut state = socket_state(sk.cast());
@@ -87,6 +94,28 @@ fn on_loopback(skb: *mut __sk_buff, sk: *mut bpf_sock, state: &mut SocketState) 
         state.flags &= !SOCKET_HELD;
     }
     PASS
+}
+
+/// True for a TCP segment other than a SYN, in an ordinary header: on loopback none of those is ever stopped, and they are
+/// most of what passes there, so they cost two comparisons.
+#[inline(always)]
+fn is_midstream(skb: *mut __sk_buff) -> bool {
+    // SAFETY: context fields of a running program; every byte is compared with the end before it is read.
+    unsafe {
+        let (start, end) = ((*skb).data as usize, (*skb).data_end as usize);
+        if start + V4_FLAGS + 1 > end {
+            return false;
+        }
+        let byte = |at: usize| core::ptr::read_volatile((start + at) as *const u8);
+        let first = byte(0);
+        if first == 0x45 {
+            return byte(9) == TCP && byte(V4_FLAGS) & SYN == 0;
+        }
+        if first >> 4 != 6 || start + V6_FLAGS + 1 > end {
+            return false;
+        }
+        byte(6) == TCP && byte(V6_FLAGS) & SYN == 0
+    }
 }
 
 #[inline(always)]

@@ -14,9 +14,7 @@ use aya_ebpf::{
     macros::sock_ops,
     programs::SockOpsContext,
 };
-use sallyport_ebpf::{
-    Addr, Counter, FlowKey, SOCKET_ARRIVED, SOCKET_DIVERTED, SOCKET_INBOUND, SocketState, V4_MAPPED,
-};
+use sallyport_ebpf::{Addr, Counter, FlowKey, SOCKET_ARRIVED, SOCKET_DIVERTED, SOCKET_INBOUND, SocketState, V4_MAPPED};
 
 const AF_INET: u32 = 2;
 

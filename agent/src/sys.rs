@@ -271,6 +271,19 @@ fn c_path(path: &Path) -> io::Result<CString> {
     CString::new(path.as_os_str().as_bytes()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))
 }
 
+/// Asks that frames of a packet socket go past traffic control (`PACKET_QDISC_BYPASS`); for the canary, which is refused.
+///
+/// # Errors
+/// What setsockopt(2) says.
+pub fn bypass_qdisc(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    let len = size_of::<libc::c_int>() as libc::socklen_t;
+    let value = std::ptr::from_ref(&on).cast();
+    // SAFETY: the option reads an integer, whose size `len` says.
+    let rc = unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_PACKET, libc::PACKET_QDISC_BYPASS, value, len) };
+    check(rc.into()).map(drop)
+}
+
 /// Starts a command that is in `cgroup` before its first instruction.
 ///
 /// # Errors

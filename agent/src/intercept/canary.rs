@@ -4,13 +4,13 @@
 //! are documentation ones (RFC 5737, RFC 3849), chosen so that no byte order reads the same; nothing is sent to them.
 
 use super::{InterceptError, OrigDst, Step, tables::Tables};
-use crate::sys::Raw;
+use crate::sys::{self, Raw};
 use sallyport_ebpf::{CANARY_EGRESS_PORT, CANARY_SCOPE, Placement, Scope, Verdict};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
     fs, io,
     net::{Ipv4Addr, SocketAddr, UdpSocket},
-    os::unix::fs::MetadataExt,
+    os::{fd::AsFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{Mutex, PoisonError, mpsc},
@@ -159,6 +159,9 @@ fn attempts(cage: &Path, root: &Path, port: u16, v6: bool) -> Result<(), String>
         let own = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port));
         refused("bind6 on the listener's port", tcp(Domain::IPV6).and_then(|socket| socket.bind(&own.into())))?;
     }
+    // With LSM programs the socket itself is refused.
+    let bypassing = Socket::new(Domain::PACKET, Type::DGRAM, None).and_then(|socket| sys::bypass_qdisc(socket.as_fd()));
+    refused("setsockopt of a packet socket", bypassing)?;
     refused("sock_create (raw)", Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4)))?;
     let probe = UdpSocket::bind("127.0.0.1:0").map_err(|e| format!("a UDP socket: {e}"))?;
     refused("cgroup_skb egress", probe.send_to(b"canary", (Ipv4Addr::LOCALHOST, CANARY_EGRESS_PORT)))?;

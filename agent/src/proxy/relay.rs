@@ -5,13 +5,13 @@
 //! pipe and are never copied here. The pipe goes back when the burst is over.
 
 use super::pipes::Pipe;
+use rustix::net::RecvFlags;
 use std::{
     cell::RefCell,
     io,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
-use rustix::net::RecvFlags;
 use tokio::{
     io::Interest,
     net::TcpStream,
