@@ -27,8 +27,10 @@ const IDLE_FOR: Duration = Duration::from_secs(3);
 const TURNS: usize = 20;
 /// Phases before one that somebody else's daemon disturbed counts nevertheless.
 const TRIES: u32 = 3;
+/// For what the kernel puts off when programs come or go.
+const SETTLE: Duration = Duration::from_millis(300);
 /// Connections of one phase, and those before that do not count.
-const TOUCHES: u64 = 4000;
+const TOUCHES: u64 = 8000;
 const UNCOUNTED: u64 = 300;
 
 /// For each round what each setup answered.
@@ -198,6 +200,7 @@ pub(super) fn unmanaged(report: &mut Report, site: &Site, network: &Network) -> 
 fn phase(load: &mut Load, ours: Option<u32>) -> Result<(f64, f64)> {
     let mut times = (0.0, 0.0);
     for _ in 0..TRIES {
+        sleep(SETTLE);
         let alone_before = wait_until_alone(ours);
         load.ask(&format!("touch {UNCOUNTED}"))?;
         times.0 = load.ask(&format!("touch {TOUCHES}"))?.first().copied().context("no answer")?;

@@ -23,6 +23,9 @@ const DESCRIPTORS: u64 = 65_536;
 const OTHER_DESCRIPTORS: u64 = 300;
 /// Local ports, apart from those that somebody listens on.
 const LOCAL_PORTS: &str = "30000 65535";
+/// Closed connections that keep their port for a minute, at most: more would use up all ports, and finding the last
+/// free one would be what is measured.
+const WAITING: u32 = 4096;
 
 /// What runs in a cgroup of its own.
 #[derive(Clone, Copy, Debug)]
@@ -201,8 +204,10 @@ pub(super) struct Network {
 impl Network {
     pub(super) fn make(site: &Site) -> Result<Self> {
         let mut command = site.inside(Place::Free);
-        let script =
-            format!("ip link set lo up && echo {LOCAL_PORTS} > /proc/sys/net/ipv4/ip_local_port_range && exec \"$@\"");
+        let script = format!(
+            "ip link set lo up && cd /proc/sys/net/ipv4 && echo {LOCAL_PORTS} > ip_local_port_range && \
+             echo {WAITING} > tcp_max_tw_buckets && exec \"$@\""
+        );
         command.args(["unshare", "--net", "--", "sh", "-c", &script, "sh"]);
         let (server, _) = helper(command.arg(target("release/xtask")).args(["__bench", "serve"]))?;
         Ok(Self { server: Owned(server) })
