@@ -60,7 +60,17 @@ async fn supervise(config: &Config, command: &[OsString]) -> Result<std::process
     outside.enter(&root)?;
     let config = Config { scopes: scope_of(&inside, &root), ..config.clone() };
     let recorder = Recorder::open_as(&config.state_dir, Role::Exec)?;
-    let plan = Plan { config: &config, instance: &instance, cgroup_root: &root, own_cgroup: outside.id()?, recorder };
+    for maps in PinDir::others(&config.intercept.bpffs, &instance) {
+        tables::introduce(&maps, &[inside.id()?]);
+    }
+    let plan = Plan {
+        config: &config,
+        instance: &instance,
+        cgroup_root: &root,
+        own_cgroup: outside.id()?,
+        recorder,
+        settled: true,
+    };
     let pins = PinDir::new(&config.intercept.bpffs, &instance);
     let unpinned = Unpin(&pins);
     let engine = Engine::start(plan).await?;

@@ -40,7 +40,14 @@ pub fn run(config: &Config, reload: impl Fn() -> Result<Config, String>) -> Resu
         let root = places::cgroup_root().map_err(AppError::system("finding the cgroup v2 hierarchy"))?;
         cgroup::remove_leftovers(&root);
         let (own_cgroup, _cgroup) = cgroup::own(&root)?;
-        let plan = Plan { config, instance: DAEMON, cgroup_root: &root, own_cgroup, recorder: recorder.clone() };
+        let plan = Plan {
+            config,
+            instance: DAEMON,
+            cgroup_root: &root,
+            own_cgroup,
+            recorder: recorder.clone(),
+            settled: false,
+        };
         let engine = Arc::new(Engine::start(plan).await?);
         let adopted = if engine.kernel.adopted { EventKind::Adopted } else { EventKind::Started };
         recorder.event(Engine::note(adopted, format!("version {}", env!("CARGO_PKG_VERSION")))).await?;

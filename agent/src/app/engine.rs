@@ -16,7 +16,7 @@ use crate::{
         namespace::{Listeners, Namespace, guard_devices},
         places::Places,
         sweep,
-        tables::{Sockets, Tables},
+        tables::{self, Sockets, Tables},
         watch::Watch,
     },
     proxy::Proxy,
@@ -57,6 +57,8 @@ pub(super) struct Plan<'a> {
     pub own_cgroup: u64,
     /// The store.
     pub recorder: Recorder,
+    /// The selected cgroups are all there already.
+    pub settled: bool,
 }
 
 /// Interception, running.
@@ -92,6 +94,9 @@ impl Engine {
     /// Loads, attaches, sweeps and proves. When this returns, nothing of a managed process goes past the proxy.
     pub(super) async fn start(plan: Plan<'_>) -> Result<Self, AppError> {
         let cage = canary::Cage::make(plan.cgroup_root)?;
+        for maps in PinDir::others(&plan.config.intercept.bpffs, plan.instance) {
+            tables::introduce(&maps, &[plan.own_cgroup, cage.id()]);
+        }
         let attached = attach(&plan)?;
         let Attached { kernel, tables, sockets, ring, places, own, listeners, port } = attached;
         let (kernel, places) = (Arc::new(kernel), Arc::new(places));
@@ -277,6 +282,7 @@ fn attach(plan: &Plan<'_>) -> Result<Attached, AppError> {
     let (mut tables, sockets, ring) = Tables::open(&mut kernel)?;
     let own = Namespace::own()?;
     let places = Places::new(plan.config.scopes.clone(), plan.cgroup_root.to_owned());
+    let places = if plan.settled { places.settled() } else { places };
     // A predecessor's port is guarded by its programs; they have to know us before we may bind it.
     let before = u16::try_from(tables.settings().listener_port).ok().filter(|port| *port != 0);
     tables.put_settings(settings(before.unwrap_or(0), &places, plan.own_cgroup, own.cookie))?;

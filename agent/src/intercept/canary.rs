@@ -101,6 +101,11 @@ impl Cage {
         Ok(Self { path, id })
     }
 
+    /// The cgroup's id.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
     /// Puts the cgroup in a scope of its own, or out of it.
     fn manage(&self, tables: &Mutex<Tables>, managed: bool) -> Result<(), InterceptError> {
         let mut tables = tables.lock().unwrap_or_else(PoisonError::into_inner);

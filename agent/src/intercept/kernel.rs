@@ -114,6 +114,12 @@ impl PinDir {
         entries(&self.0).into_iter().find(|path| name_of(path).is_some_and(|name| name.starts_with("maps-")))
     }
 
+    /// The pinned maps of the other instances on this host.
+    pub fn others(bpffs: &Path, instance: &str) -> Vec<PathBuf> {
+        let dirs = entries(&bpffs.join("sallyport")).into_iter().filter(|dir| !dir.ends_with(instance));
+        dirs.filter_map(|dir| Self(dir).maps()).collect()
+    }
+
     /// Removes every pin: the programs detach, and whatever they enforced ends.
     ///
     /// # Errors

@@ -25,6 +25,7 @@ pub struct Places {
     scopes: Vec<Scope>,
     cgroup_root: PathBuf,
     by_name: bool,
+    settled: bool,
 }
 
 /// A scope's number in the kernel's tables: its position in the configuration.
@@ -34,7 +35,13 @@ impl Places {
     /// Selectors of `scopes`, looked up below `cgroup_root`.
     pub fn new(scopes: Vec<Scope>, cgroup_root: PathBuf) -> Self {
         let by_name = scopes.iter().any(|s| !s.selectors.units.is_empty() || !s.selectors.slices.is_empty());
-        Self { scopes, cgroup_root, by_name }
+        Self { scopes, cgroup_root, by_name, settled: false }
+    }
+
+    /// The same for selected cgroups that are all there already: nothing that comes later has to be classified.
+    #[must_use]
+    pub fn settled(self) -> Self {
+        Self { settled: true, ..self }
     }
 
     /// The scopes, by number.
@@ -240,6 +247,9 @@ impl Places {
 
     /// True when a child that does not exist yet could be selected.
     fn may_hold_selected(&self, path: &Path) -> bool {
+        if self.settled {
+            return false;
+        }
         let below = |selectors: &Selectors| selectors.cgroups.iter().any(|cgroup| cgroup.starts_with(path));
         if self.scopes.iter().any(|scope| below(&scope.selectors)) {
             return true;

@@ -154,6 +154,19 @@ pub fn pinned_scopes(maps: &Path) -> Result<Array<MapData, Raw<Scope>>, Intercep
     of("SCOPES", Array::try_from(Map::Array(map)))
 }
 
+/// Tells another instance, living or dead, that cgroups of ours are in none of its scopes, unless it knows better: what it
+/// does not know it diverts, and ours would then reach its listener instead of their destination.
+pub fn introduce(maps: &Path, cgroups: &[u64]) {
+    const ONLY_NEW: u64 = 1;
+    let table = MapData::from_pin(maps.join("CGROUPS"))
+        .and_then(|map| HashMap::<_, u64, Raw<Placement>>::try_from(Map::HashMap(map)));
+    let Ok(mut table) = table else { return };
+    for id in cgroups {
+        // It is there already, or the table is full and the cgroup stays unknown there.
+        let _ = table.insert(id, Raw(Placement::default()), ONLY_NEW);
+    }
+}
+
 /// Whether a process is a member of a scope, by the pinned table of an instance.
 pub fn is_member(maps: &Path, pid: u32) -> bool {
     let table =
