@@ -214,10 +214,8 @@ pub const SOCKET_HELD: u32 = 4;
 /// The socket was opened outside every scope and is being used from inside one: nothing more of it leaves until the
 /// daemon has looked.
 pub const SOCKET_FOREIGN: u32 = 8;
-
 /// The socket is the listener's side of a diverted connection, described by [`SocketState::flow`].
 pub const SOCKET_ARRIVED: u32 = 16;
-
 /// The connection passed undiverted because its scope fails open and nobody listened.
 pub const SOCKET_OPEN: u32 = 32;
 

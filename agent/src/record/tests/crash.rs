@@ -123,6 +123,7 @@ fn two_writers_and_a_reader_at_once() {
         for n in 0..2000 {
             ours.push(recorder.begin(start(&who, "10.0.0.6:5432", 7)).await.unwrap().to_string());
             if n % 100 == 0 {
+                recorder.flush().await.unwrap();
                 let now = store.list(&Filter::default()).unwrap().len();
                 assert!(now > seen, "a reader sees what was committed, in the middle of it");
                 seen = now;
@@ -133,9 +134,12 @@ fn two_writers_and_a_reader_at_once() {
     let third = Recorder::open(dir.path()).unwrap();
     assert!(all(dir.path()).iter().all(|row| row.outcome == "open"));
     theirs.extend(other.kill());
+    // Puts what the killed one only intended into the tables.
+    let fourth = Recorder::open(dir.path()).unwrap();
+    block_on(recorder.flush()).unwrap();
     let rows = ids(&all(dir.path()));
     assert!(theirs.iter().chain(&ours).all(|id| rows.contains(id)));
-    drop((third, recorder));
+    drop((third, fourth, recorder));
 }
 
 #[test]
