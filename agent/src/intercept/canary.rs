@@ -164,9 +164,11 @@ fn attempts(cage: &Path, root: &Path, port: u16, v6: bool) -> Result<(), String>
         let own = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port));
         refused("bind6 on the listener's port", tcp(Domain::IPV6).and_then(|socket| socket.bind(&own.into())))?;
     }
-    // With LSM programs the socket itself is refused.
-    let bypassing = Socket::new(Domain::PACKET, Type::DGRAM, None).and_then(|socket| sys::bypass_qdisc(socket.as_fd()));
-    refused("setsockopt of a packet socket", bypassing)?;
+    // With LSM programs the socket itself is refused, and a kernel without packet sockets has nothing to stop.
+    match Socket::new(Domain::PACKET, Type::DGRAM, None) {
+        Err(e) if e.raw_os_error() == Some(libc::EAFNOSUPPORT) => {}
+        made => refused("setsockopt of a packet socket", made.and_then(|s| sys::bypass_qdisc(s.as_fd())))?,
+    }
     refused("sock_create (raw)", Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4)))?;
     let probe = UdpSocket::bind("127.0.0.1:0").map_err(|e| format!("a UDP socket: {e}"))?;
     refused("cgroup_skb egress", probe.send_to(b"canary", (Ipv4Addr::LOCALHOST, CANARY_EGRESS_PORT)))?;

@@ -216,6 +216,8 @@ impl Watch {
             Event { kind: EventKind::ForeignSocket as u32, hook: Hook::Migrate as u32, scope, ..Event::default() };
         event.family = AF_PACKET;
         event.task.tgid = pid;
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        event.stamp_ns = now.tv_sec.saturating_mul(1_000_000_000).saturating_add(now.tv_nsec).cast_unsigned();
         let observed = places.observes(scope);
         tracing::warn!(pid, observed, "a process carried a packet socket into its scope");
         let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
