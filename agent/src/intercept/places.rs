@@ -161,7 +161,10 @@ impl Places {
             let dir = self.dir(&path);
             let Ok(id) = fs::metadata(&dir).map(|meta| meta.ino()) else { continue };
             let place = self.place(&path);
-            tables.cgroups.put(&id, Raw(place))?;
+            // The canary's cage is nobody's to classify.
+            if tables.cgroups.read(&id).is_none_or(|known| known.0.scope != abi::CANARY_SCOPE) {
+                tables.cgroups.put(&id, Raw(place))?;
+            }
             each(id, (place.verdict == Verdict::Watched as u32).then_some(&path));
             pending.extend(subdirectories(&dir).into_iter().map(|name| path.join(name)));
         }
