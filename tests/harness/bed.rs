@@ -1,11 +1,16 @@
 //! One test's world, from nothing and back to nothing.
 
 use crate::{Cgroup, Daemon, Network, Puppet, Said, Store, cgroup, daemon};
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use rustix::{
+    mount::{MountFlags, UnmountFlags, mount, unmount},
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
 use std::{
+    ffi::CStr,
     fs,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering::SeqCst},
+    time::Duration,
 };
 
 const PREFIX: &str = "sallyport-test-";
@@ -14,7 +19,7 @@ const PREFIX: &str = "sallyport-test-";
 pub struct Bed {
     /// Dropped first: it ends every process of the test.
     cgroup: Cgroup,
-    bpffs: Bpffs,
+    bpffs: Mounted,
     network: Network,
     dir: tempfile::TempDir,
     tag: String,
@@ -22,12 +27,20 @@ pub struct Bed {
     _turn: fs::File,
 }
 
-/// A mounted BPF file system; unmounting it removes every pin, and so detaches every program.
-struct Bpffs(PathBuf);
+/// A file system mounted for a test. Unmounting a BPF file system removes every pin, and so detaches every program.
+pub struct Mounted(PathBuf);
 
-impl Drop for Bpffs {
+impl Mounted {
+    /// Mounts `source` of a kind on a directory that is there.
+    pub fn new(source: &str, at: &Path, kind: &str, options: &CStr) -> Self {
+        mount(source, at, kind, MountFlags::empty(), Some(options)).unwrap_or_else(|e| panic!("{}: {e}", at.display()));
+        Self(at.to_owned())
+    }
+}
+
+impl Drop for Mounted {
     fn drop(&mut self) {
-        let gone = crate::within(crate::PATIENCE, || unmount(&self.0, UnmountFlags::empty()).ok());
+        let gone = crate::within(Duration::from_secs(5), || unmount(&self.0, UnmountFlags::empty()).ok());
         if gone.is_none() {
             let _ = unmount(&self.0, UnmountFlags::DETACH);
         }
@@ -40,6 +53,7 @@ impl Bed {
     pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(1);
         assert!(rustix::process::geteuid().is_root(), "the tests load programs into the kernel: run them as root");
+        raise_limit();
         let turn = fs::File::create(std::env::temp_dir().join("sallyport-tests.lock")).unwrap();
         turn.lock().unwrap();
         remove_leftovers();
@@ -48,15 +62,8 @@ impl Bed {
         let dir = tempfile::Builder::new().prefix(&format!("{name}-")).tempdir().unwrap();
         let bpffs = dir.path().join("bpf");
         fs::create_dir(&bpffs).unwrap();
-        mount("bpf", &bpffs, "bpf", MountFlags::empty(), None).expect("a BPF file system");
-        Self {
-            cgroup: Cgroup::top(&format!("{name}.slice")),
-            bpffs: Bpffs(bpffs),
-            network: Network::new(),
-            dir,
-            tag,
-            _turn: turn,
-        }
+        let bpffs = Mounted::new("bpf", &bpffs, "bpf", c"");
+        Self { cgroup: Cgroup::top(&format!("{name}.slice")), bpffs, network: Network::new(), dir, tag, _turn: turn }
     }
 
     /// A configuration: `scopes` as written, `intercept` within its section, and `rest` after it.
@@ -145,6 +152,12 @@ impl Bed {
     pub fn store(&self) -> Store {
         Store::of(&self.state())
     }
+}
+
+/// As many open files as may be had, for servers and probes of many connections.
+pub fn raise_limit() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("a limit below the highest");
 }
 
 /// What test processes left that were killed outright: their cgroups and mounts.

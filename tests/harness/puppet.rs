@@ -18,6 +18,9 @@ pub struct Puppet {
     output: BufReader<ChildStdout>,
 }
 
+/// The answer of a process that was killed.
+pub const GONE: i32 = libc::ESRCH;
+
 /// What a command came to: what was said, or the error number.
 pub type Answer = Result<String, i32>;
 
@@ -40,18 +43,21 @@ impl Puppet {
     /// Tells it something without waiting; [`Puppet::answer`] then waits.
     pub fn tell(&mut self, line: &str) {
         let input = self.input.as_mut().expect("the probe was not ended");
-        writeln!(input, "{line}").unwrap_or_else(|e| panic!("telling the probe `{line}`: {e}"));
+        // One that was killed says so when it is asked for its answer.
+        let _ = writeln!(input, "{line}");
     }
 
-    /// The answer to the oldest command that has none yet.
+    /// The answer to the oldest command that has none yet; [`GONE`] when the process is.
     pub fn answer(&mut self) -> Answer {
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
-        let line = line.trim_end_matches('\n');
-        match line.split_once(' ') {
+        if line.is_empty() {
+            return Err(GONE);
+        }
+        match line.trim_end_matches('\n').split_once(' ') {
             Some(("ok", what)) => Ok(what.to_owned()),
             Some(("err", what)) => Err(what.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0)),
-            _ => panic!("the probe died, or said `{line}`"),
+            _ => panic!("the probe said `{line}`"),
         }
     }
 

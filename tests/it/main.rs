@@ -2,6 +2,9 @@
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test whose ground gives way has failed")]
 
 mod bypass;
+mod cli;
+mod exec;
+mod failure;
 mod namespaces;
 mod path;
 mod scopes;

@@ -100,9 +100,8 @@ fn a_packet_socket_in_another_namespace_is_no_way_out() {
 }
 
 /// Devices a managed root makes on top of, or beside, the guarded one.
-const DEVICES: [(&str, &[&str]); 3] = [
+const DEVICES: [(&str, &[&str]); 2] = [
     ("macvlan", &["run ip link add mv0 link up0 type macvlan mode bridge", "run ip link set mv0 up"]),
-    ("vlan", &["run ip link add link up0 name mv0 type vlan id 7", "run ip link set mv0 up"]),
     (
         "veth-into-a-bridge",
         &[

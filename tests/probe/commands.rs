@@ -66,13 +66,14 @@ impl Probe {
             }
             ["network", path] => sockets::enter_network(path).map(|()| done()),
             ["run", program, arguments @ ..] => run(program, arguments),
+            ["end-of", program, arguments @ ..] => end_of(program, arguments),
             ["unix-listen", door, path] => {
                 self.doors.insert((*door).to_owned(), UnixListener::bind(path)?);
                 Ok(done())
             }
             ["take", name, door] => {
                 let door = self.doors.get(*door).ok_or(io::ErrorKind::NotFound)?;
-                let socket = sockets::take(&door.accept()?.0)?;
+                let socket = sockets::take(&caller(door)?)?;
                 self.keep(name, socket)
             }
             ["accept", name, listener] => {
@@ -210,6 +211,21 @@ fn run(program: &str, arguments: &[&str]) -> Answer {
         return Ok(String::from_utf8_lossy(&output.stdout).trim().replace('\n', "; "));
     }
     Err(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ")))
+}
+
+/// Whoever comes to a door; nobody may, when the other process was killed.
+fn caller(door: &UnixListener) -> io::Result<UnixStream> {
+    door.set_nonblocking(true)?;
+    sallyport_tests::within(Duration::from_secs(3), || door.accept().ok())
+        .map(|(stream, _)| stream)
+        .ok_or_else(|| io::ErrorKind::TimedOut.into())
+}
+
+/// The exit code of a program and what it said on standard error.
+fn end_of(program: &str, arguments: &[&str]) -> Answer {
+    let output = std::process::Command::new(program).args(arguments).output()?;
+    let code = output.status.code().unwrap_or(-1);
+    Ok(format!("{code} {}", String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ")))
 }
 
 /// One line to a UNIX socket, and the first line of the answer.

@@ -13,6 +13,7 @@ use std::{env, ffi::OsString, fs, io, os::unix::process::CommandExt, process::Co
 
 fn main() {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).expect("a tie to the test");
+    sallyport_tests::bed::raise_limit();
     let mut words: Vec<OsString> = env::args_os().skip(1).collect();
     let mut moved = false;
     while words.first().is_some_and(|word| word.to_string_lossy().starts_with("--")) {

@@ -43,6 +43,30 @@ const TECHNIQUES: &[Technique] = &[
         caught: Ended(&["egress"]),
     },
     Technique {
+        name: "a connection made before joining a cgroup that is new below the unit",
+        steps: &[
+            "out: socket s tcp4",
+            "out: connect s {4}",
+            "out: patience s 700",
+            "out: run mkdir -p {job}/new/newer",
+            "out: enter {job}/new/newer",
+            "out: write s {marker}",
+            "out: write s {marker}",
+        ],
+        caught: Ended(&["egress"]),
+    },
+    Technique {
+        name: "a datagram socket connected before joining a cgroup that is new below the unit",
+        steps: &[
+            "out: socket u udp4",
+            "out: connect u {4}",
+            "out: run mkdir -p {job}/fresh",
+            "out: enter {job}/fresh",
+            "out: write u {marker}",
+        ],
+        caught: Ended(&["egress"]),
+    },
+    Technique {
         name: "a connection made before joining, kept busy while joining",
         steps: &[
             "out: socket s tcp4",
@@ -69,7 +93,7 @@ const TECHNIQUES: &[Technique] = &[
     Technique {
         name: "a packet socket made before joining, used after",
         steps: &["out: socket p packet-raw", "out: enter {job}", "out: frame p {index} 2048 {mac} {frame}"],
-        caught: Ended(&["device"]),
+        caught: Ended(&["device", "migrate"]),
     },
     Technique {
         name: "a packet socket past the queueing discipline, made before joining, used after",
@@ -79,7 +103,7 @@ const TECHNIQUES: &[Technique] = &[
             "out: enter {job}",
             "out: frame p {index} 2048 {mac} {frame}",
         ],
-        caught: Ended(&["device"]),
+        caught: Ended(&["device", "migrate"]),
     },
     Technique {
         name: "a connection handed in",
@@ -174,7 +198,7 @@ const TECHNIQUES: &[Technique] = &[
             "out: take p d",
             "out: frame p {index} 2048 {mac} {frame}",
         ],
-        caught: By(&["device", "lsm"]),
+        caught: By(&["device", "lsm", "migrate"]),
     },
 ];
 

@@ -31,12 +31,12 @@ const TECHNIQUES: &[Technique] = &[
     Technique {
         name: "a packet socket from the root cgroup",
         steps: &["enter {root}", "socket p packet-raw", "frame p {index} 2048 {mac} {frame}"],
-        caught: By(&["device", "lsm"]),
+        caught: By(&["device", "lsm", "migrate"]),
     },
     Technique {
         name: "a packet socket from the daemon's own cgroup",
         steps: &["enter {daemon}", "socket p packet-raw", "frame p {index} 2048 {mac} {frame}"],
-        caught: By(&["device", "lsm"]),
+        caught: By(&["device", "lsm", "migrate"]),
     },
     Technique {
         name: "a packet socket past the queueing discipline from the root cgroup",
@@ -46,7 +46,7 @@ const TECHNIQUES: &[Technique] = &[
             "option p 263 20 01000000",
             "frame p {index} 2048 {mac} {frame}",
         ],
-        caught: By(&["setsockopt", "lsm"]),
+        caught: By(&["setsockopt", "lsm", "migrate"]),
     },
     Technique {
         name: "a child started after moving",
