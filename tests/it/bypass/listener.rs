@@ -80,7 +80,7 @@ const TECHNIQUES: &[Technique] = &[
 
 #[test]
 fn the_listener_serves_nobody_who_was_not_diverted() {
-    play("", TECHNIQUES);
+    play(TECHNIQUES);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{Caught::*, Technique, play};
 
-const TECHNIQUES: &[Technique] = &[
+pub(super) const TECHNIQUES: &[Technique] = &[
     Technique {
         name: "moving to the root cgroup",
         steps: &["enter {root}", "socket s tcp4", "connect s {4}", "write s {marker}"],
@@ -102,5 +102,5 @@ const TECHNIQUES: &[Technique] = &[
 
 #[test]
 fn no_move_gets_past() {
-    play("", TECHNIQUES);
+    play(TECHNIQUES);
 }

@@ -3,10 +3,10 @@
 use super::{Caught::*, OWN_PORTS, Technique, marker, play};
 use sallyport_tests::{
     capture::mac,
-    network::{HERE_MAC, HERE4, THERE_MAC, THERE4},
+    network::{HERE_MAC, HERE4, HERE6, THERE_MAC, THERE4, THERE6},
 };
 
-const TECHNIQUES: &[Technique] = &[
+pub(super) const TECHNIQUES: &[Technique] = &[
     Technique {
         name: "raw ICMP",
         steps: &["socket r icmp4", "sendhex r 10.71.3.97:0 {echo}"],
@@ -14,7 +14,7 @@ const TECHNIQUES: &[Technique] = &[
     },
     Technique {
         name: "raw ICMPv6",
-        steps: &["socket r icmp6", "sendto r [fd71:3:5::97]:0 {marker}"],
+        steps: &["socket r icmp6", "sendhex r [fd71:3:5::97]:0 {echo6}"],
         caught: By(&["sock_create"]),
     },
     Technique {
@@ -24,7 +24,7 @@ const TECHNIQUES: &[Technique] = &[
     },
     Technique {
         name: "IPPROTO_RAW over IPv6",
-        steps: &["socket r raw6", "sendto r [fd71:3:5::97]:0 {marker}"],
+        steps: &["socket r raw6", "sendhex r [fd71:3:5::97]:0 {packet6}"],
         caught: By(&["sock_create"]),
     },
     Technique {
@@ -89,7 +89,7 @@ const TECHNIQUES: &[Technique] = &[
 
 #[test]
 fn no_packet_gets_past() {
-    play("", TECHNIQUES);
+    play(TECHNIQUES);
 }
 
 #[test]
@@ -144,6 +144,24 @@ pub(super) fn echo(port: u16) -> Vec<u8> {
     let sum = checksum(&icmp);
     icmp[2..4].copy_from_slice(&sum.to_be_bytes());
     icmp
+}
+
+/// An ICMPv6 echo request; the kernel fills its checksum in.
+pub(super) fn echo6(port: u16) -> Vec<u8> {
+    let mut icmp = vec![128, 0, 0, 0, 0x12, 0x34, 0, 1];
+    icmp.extend(marker(port).bytes());
+    icmp
+}
+
+/// An IPv6 packet of a reserved protocol that holds the marker.
+pub(super) fn packet6(port: u16) -> Vec<u8> {
+    let data = marker(port);
+    let len = u16::try_from(data.len()).expect("a short marker").to_be_bytes();
+    let mut packet = vec![0x60, 0, 0, 0, len[0], len[1], 253, 64];
+    packet.extend(HERE6.octets());
+    packet.extend(THERE6.octets());
+    packet.extend(data.bytes());
+    packet
 }
 
 fn ip(protocol: u8, body: &[u8]) -> Vec<u8> {
