@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use super::super::PAYLOAD;
 use super::Guest;
 use super::flows::intercepted;
-use super::host::{active, ask, event, job, no_session, other, property, tell};
+use super::host::{active, ask, event, job, no_session, open, other, property, tell};
 use super::probe;
 use super::site::DEVICE;
 
@@ -46,7 +46,7 @@ pub(super) fn closed_again(guest: &mut Guest) -> Result<String> {
     intercepted(&guest.fresh())
 }
 
-/// The unit waits a while before it starts again: see `start::unit`.
+/// The unit waits a while before it starts again: see `start::package`.
 pub(super) fn kill(guest: &mut Guest) -> Result<String> {
     tell(&["systemctl", "kill", "--signal=KILL", "--kill-whom=main", "sallyport"])?;
     let came = closed(guest)?;
@@ -78,6 +78,12 @@ pub(super) fn stop(guest: &mut Guest) -> Result<String> {
     let status = ask(&["sallyport", "status"])?;
     ensure!(status.code == 69 && status.text.contains("Still in the kernel"), "{}: {}", status.code, status.text);
     Ok(came)
+}
+
+/// A unit that may connect when nobody guards the door, started while nobody does.
+pub(super) fn open_while_stopped(guest: &mut Guest) -> Result<String> {
+    direct(guest, open)?;
+    Ok(String::new())
 }
 
 /// A unit that is started while there is no daemon to say what it is.

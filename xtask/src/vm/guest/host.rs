@@ -100,6 +100,11 @@ pub(super) fn job(attempt: &str) -> Result<String> {
     start_unit("job.service", &[attempt])?.pop().context("no result")
 }
 
+/// The same in a service whose scope fails open.
+pub(super) fn open(attempt: &str) -> Result<String> {
+    start_unit("open.service", &[attempt])?.pop().context("no result")
+}
+
 /// The same in a service that is in no scope.
 pub(super) fn other(attempt: &str) -> Result<String> {
     start_unit("other.service", &[attempt])?.pop().context("no result")

@@ -19,7 +19,7 @@ use site::Site;
 type Check = (&'static str, fn(&mut Guest) -> Result<String>);
 
 /// Each goes on from where the one before it left the machine.
-const CHECKS: [Check; 35] = [
+const CHECKS: [Check; 37] = [
     ("boot", start::boot),
     ("package", start::package),
     ("unit", start::unit),
@@ -38,17 +38,19 @@ const CHECKS: [Check; 35] = [
     ("packet socket", refusals::packet),
     ("vsock", refusals::vsock),
     ("refusal in passing", refusals::in_passing),
-    ("device", refusals::device),
     ("login", people::login),
     ("sudo", people::sudo),
     ("su", people::su),
     ("sandbox", start::sandbox),
+    ("carried packet socket", refusals::carried),
+    ("device while stopped", refusals::device_while_stopped),
     ("bypass", endings::bypass),
     ("end of the bypass", endings::closed_again),
     ("kill", endings::kill),
     ("restart after the kill", endings::back),
     ("upgrade", endings::upgrade),
     ("stop", endings::stop),
+    ("fail open while stopped", endings::open_while_stopped),
     ("unmanaged while stopped", endings::unmanaged_while_stopped),
     ("bypass while stopped", endings::bypass_while_stopped),
     ("start", endings::start),

@@ -1,16 +1,20 @@
 //! Ways past the proxy that a managed unit tries.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
 
 use super::super::PAYLOAD;
 use super::Guest;
-use super::host::{self, event, expect, status, text, until};
+use super::host::{self, event, expect, status, tell, text, until};
 use super::site::DEVICE;
+
+/// In a scope by its path.
+const MANAGED: &str = "/sys/fs/cgroup/vmtest";
 
 const NOT_PERMITTED: &str = "Operation not permitted (os error 1)";
 
@@ -47,19 +51,33 @@ fn refused(attempt: &str, hook: &str) -> Result<String> {
     Ok(format!("{}: {}", text(&event, "workload"), text(&event, "detail")))
 }
 
-/// A packet socket made before its process came into a scope: no hook at its making, so its frames stop at the device.
-pub(super) fn device(_: &mut Guest) -> Result<String> {
-    let dropped = || Ok::<_, anyhow::Error>(status()?.pointer("/counters/device_dropped").and_then(|n| n.as_u64()));
-    let before = dropped()?.context("no such counter")?;
-    sender(None)?;
-    ensure!(dropped()? == Some(before), "an unmanaged frame was dropped");
-    sender(Some("/sys/fs/cgroup/vmtest"))?;
-    until("a managed frame is dropped", || Ok(dropped()?.filter(|now| *now > before)))
-        .map(|now| format!("{} frames dropped", now - before))
+/// A packet socket made before its process came into a scope: the process is ended.
+pub(super) fn carried(_: &mut Guest) -> Result<String> {
+    fs::create_dir_all(MANAGED)?;
+    // A cgroup has to be seen before somebody is in it.
+    sleep(Duration::from_secs(1));
+    ensure!(sender(None)?.success(), "an unmanaged process could not send");
+    let ended = sender(Some(MANAGED))?;
+    ensure!(!ended.success(), "it was not ended");
+    let event = event(&[("kind", "foreign-socket"), ("hook", "migrate"), ("scope", "moved")])?;
+    Ok(text(&event, "detail").to_owned())
 }
 
-/// Sends a frame through a packet socket, after entering a cgroup.
-fn sender(cgroup: Option<&str>) -> Result<()> {
+/// The same with nobody there to end it: its frames stop at the device.
+pub(super) fn device_while_stopped(_: &mut Guest) -> Result<String> {
+    let dropped = || Ok::<_, anyhow::Error>(status()?.pointer("/counters/device_dropped").and_then(Value::as_u64));
+    let before = dropped()?.context("no such counter")?;
+    tell(&["systemctl", "stop", "sallyport"])?;
+    let free = sender(None)?;
+    sender(Some(MANAGED))?;
+    tell(&["systemctl", "start", "sallyport"])?;
+    let after = dropped()?.context("no such counter")?;
+    ensure!(free.success() && after == before + 1, "{} frames of two were dropped", after - before);
+    Ok("of two frames the managed one".to_owned())
+}
+
+/// Sends a frame through a packet socket, after entering a cgroup; how the sender ended.
+fn sender(cgroup: Option<&str>) -> Result<ExitStatus> {
     let go = format!("{PAYLOAD}/go");
     if fs::exists(&go)? {
         fs::remove_file(&go)?;
@@ -71,15 +89,14 @@ fn sender(cgroup: Option<&str>) -> Result<()> {
         Ok((fs::read_to_string("/proc/net/packet")?.lines().count() > 1).then_some(()))
     })?;
     if let Some(cgroup) = cgroup {
-        fs::create_dir_all(cgroup)?;
-        // Its directory has to be seen before somebody is in it.
-        sleep(Duration::from_secs(1));
         fs::write(format!("{cgroup}/cgroup.procs"), socat.id().to_string())?;
+        // It may be ended for that.
+        sleep(Duration::from_secs(2));
     }
     fs::write(go, "")?;
     for _ in 0..100 {
-        if socat.try_wait()?.is_some() {
-            return Ok(());
+        if let Some(ended) = socat.try_wait()? {
+            return Ok(ended);
         }
         sleep(Duration::from_millis(100));
     }

@@ -40,7 +40,7 @@ impl Site {
     /// Lays the cable and starts the server.
     pub(super) fn make() -> Result<Self> {
         tell_all(NETWORK)?;
-        for unit in ["job.service", "other.service"] {
+        for unit in ["job.service", "open.service", "other.service"] {
             make_unit(unit)?;
         }
         let program = format!("{PAYLOAD}/guest");

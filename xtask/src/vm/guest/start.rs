@@ -34,6 +34,9 @@ const CONFIGURATION: &str = r#"
 [scope.jobs]
 unit = ["job.service", "curl-*.service"]
 slice = "vmjobs.slice"
+[scope.open]
+unit = "open.service"
+fail = "open"
 [scope.people]
 user = "alice"
 [scope.moved]
@@ -52,6 +55,9 @@ pub(super) fn boot(_: &mut Guest) -> Result<String> {
 }
 
 pub(super) fn package(_: &mut Guest) -> Result<String> {
+    let slow = "/run/systemd/system/sallyport.service.d";
+    fs::create_dir_all(slow)?;
+    fs::write(format!("{slow}/slow.conf"), SLOW)?;
     tell(&["dpkg", "--install", &format!("{PAYLOAD}/sallyport.deb")])?;
     let group = tell(&["stat", "--format=%U:%G %a", "/var/lib/sallyport"])?;
     ensure!(group == "root:sallyport-audit 750", "the state directory is {group}");
@@ -64,10 +70,6 @@ pub(super) fn unit(_: &mut Guest) -> Result<String> {
         let found = property(name)?;
         ensure!(found == wanted, "{name} is {found}");
     }
-    let slow = "/run/systemd/system/sallyport.service.d";
-    fs::create_dir_all(slow)?;
-    fs::write(format!("{slow}/slow.conf"), SLOW)?;
-    tell(&["systemctl", "daemon-reload"])?;
     let took = property("ActiveEnterTimestampMonotonic")?.parse::<f64>()?
         - property("ExecMainStartTimestampMonotonic")?.parse::<f64>()?;
     Ok(format!("ready after {:.1} s, {} kB", took / 1e6, property("MemoryCurrent")?.parse::<u64>().unwrap_or(0) / 1024))
@@ -98,7 +100,7 @@ pub(super) fn reload(_: &mut Guest) -> Result<String> {
         let status = status()?;
         let scopes = status.get("scopes").and_then(Value::as_array).cloned().unwrap_or_default();
         let names: Vec<_> = scopes.iter().map(|scope| text(scope, "name").to_owned()).collect();
-        Ok((names.len() == 3).then_some(names))
+        Ok((names.len() == 4).then_some(names))
     })?;
     active()?;
     ensure!(property("NRestarts")? == "0", "it restarted");
