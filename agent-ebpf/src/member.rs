@@ -86,6 +86,11 @@ pub fn on_migrate(ctx: TracePointContext) -> u32 {
             enter(pid, here.scope);
             return 0;
         }
+        if place::is_unknown(here) {
+            join(pid, here.scope);
+            report::send(EventKind::Unknown, Hook::Migrate, here.scope, |event| task::capture(&mut event.task));
+            return 0;
+        }
     }
     // SAFETY: as above.
     let Some(scope) = (unsafe { MEMBERS.get(&pid) }) else { return 0 };
