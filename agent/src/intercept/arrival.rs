@@ -15,8 +15,9 @@ use tokio::net::TcpStream;
 ///
 /// It cannot be made up elsewhere:
 /// ```compile_fail
-/// let made_up = sallyport::intercept::arrival::Intercepted { client: todo!(), peer: todo!(), flow: todo!(),
-///     scope: 0, namespace: todo!() };
+/// fn make_up(one: sallyport::intercept::arrival::Intercepted) -> sallyport::intercept::arrival::Intercepted {
+///     sallyport::intercept::arrival::Intercepted { scope: 0, ..one }
+/// }
 /// ```
 /// nor used twice:
 /// ```compile_fail
