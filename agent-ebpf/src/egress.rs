@@ -2,13 +2,13 @@
 
 use crate::{
     datagram,
-    maps::{CLEARED, MEMBERS, NAMESPACES, count, scope, settings, socket_state, socket_state_or_new},
+    maps::{MEMBERS, NAMESPACES, count, scope, settings, socket_state, socket_state_or_new},
     report, scope as place, task,
 };
 use aya_ebpf::{
     bindings::{__sk_buff, bpf_sock},
     helpers::generated::{
-        bpf_get_socket_cookie, bpf_get_socket_uid, bpf_sk_fullsock, bpf_skb_cgroup_id, bpf_skb_load_bytes, bpf_tcp_sock,
+        bpf_get_socket_cookie, bpf_get_socket_uid, bpf_sk_fullsock, bpf_skb_cgroup_id, bpf_skb_load_bytes,
     },
     macros::{cgroup_skb, classifier},
     programs::{SkBuffContext, TcContext},
@@ -16,7 +16,8 @@ use aya_ebpf::{
 use core::ffi::c_void;
 use sallyport_ebpf::{
     Addr, Counter, Endpoint, EventKind, Hook, MATCH_USER, NO_SCOPE, Placement, SCOPE_FAIL_OPEN, SCOPE_INBOUND,
-    SCOPE_UDP, SOCKET_FOREIGN, SOCKET_HELD, SOCKET_INBOUND, SOCKET_OPEN, Settings, SocketState, TCP, UDP, V4_MAPPED,
+    SCOPE_UDP, SOCKET_FOREIGN, SOCKET_HELD, SOCKET_INBOUND, SOCKET_OPEN, SOCKET_RAW, Settings, SocketState, TCP, UDP,
+    V4_MAPPED,
 };
 
 const PASS: i32 = 1;
@@ -56,12 +57,11 @@ pub fn on_egress(ctx: SkBuffContext) -> i32 {
     let Some(settings) = settings() else { return DROP };
     let here = standing(skb, state.as_deref_mut(), settings);
     if place::is_free(here) {
-        if let Some(state) = state
-            && state.flags & SOCKET_FOREIGN != 0
-        {
-            return held(skb, state);
+        // What a member sent on it waits in its queue until the daemon has destroyed it.
+        if state.as_ref().is_some_and(|state| state.flags & SOCKET_FOREIGN != 0) {
+            return DROP;
         }
-        return foreign(skb, sk);
+        return foreign(skb, sk, state);
     }
     if place::is_unknown(here) {
         // It is being classified just now. Whoever sends datagrams is used to losing one.
@@ -174,12 +174,12 @@ fn dropped(skb: *mut __sk_buff, here: Placement, hook: Hook, counter: Counter) -
     if place::observes(scope(here.scope)) { PASS } else { DROP }
 }
 
-/// A socket outside every scope, used from inside one: it was opened elsewhere and handed in, or is older than the
-/// scope. UDP is sent by the running task, always. TCP may be sent by an interrupt on top of a bystander, but not its
-/// first segment after a silence: nothing in flight means that no acknowledgement can have released it. So exactly
-/// that segment is held back until the daemon has looked whether the task holds the socket.
+/// A socket outside every scope, used from inside one: it was opened elsewhere and handed in, or is older than the scope.
+/// The running task may also be a bystander that an interrupt stopped to send somebody else's packet. For TCP the lock
+/// tells: a system call owns it while it sends, and whatever an interrupt would send meanwhile is left to that owner.
+/// Datagrams are always sent by the running task; what the kernel answers by itself (ICMP) is neither.
 #[inline(always)]
-fn foreign(skb: *mut __sk_buff, sk: *mut bpf_sock) -> i32 {
+fn foreign(skb: *mut __sk_buff, sk: *mut bpf_sock, state: Option<&mut SocketState>) -> i32 {
     let tgid = task::tgid_by_type();
     // SAFETY: reads a map.
     let Some(member) = (unsafe { MEMBERS.get(&tgid) }) else { return PASS };
@@ -195,22 +195,15 @@ fn foreign(skb: *mut __sk_buff, sk: *mut bpf_sock) -> i32 {
     // SAFETY: checked for null just now.
     let protocol = unsafe { (*full).protocol };
     if protocol != u32::from(TCP) {
-        return if may_leave(skb, sk, here, None) {
+        let by_task = protocol == u32::from(UDP) || state.is_some_and(|state| state.flags & SOCKET_RAW != 0);
+        return if !by_task || may_leave(skb, sk, here, None) {
             PASS
         } else {
             dropped(skb, here, Hook::Egress, Counter::EgressDropped)
         };
     }
-    // SAFETY: a full TCP socket; null is checked.
-    let in_flight = unsafe {
-        let tcp = bpf_tcp_sock(full);
-        if tcp.is_null() { 1 } else { (*tcp).packets_out }
-    };
-    let cookie = cookie(skb);
-    // SAFETY: reads a map.
-    let cleared = unsafe { CLEARED.get(&cookie) }.is_some_and(|for_whom| *for_whom == tgid);
     let Some(limits) = scope(here.scope) else { return DROP };
-    if in_flight != 0 || cleared || limits.bypass_until_ns > report::now() || !carries_data(skb) {
+    if !task::owns_lock(sk.cast()) || limits.bypass_until_ns > report::now() || !carries_data(skb) {
         return PASS;
     }
     count(Counter::EgressDropped);
@@ -221,17 +214,6 @@ fn foreign(skb: *mut __sk_buff, sk: *mut bpf_sock) -> i32 {
     // TCP sends the segment again from a timer, when anybody may be running.
     if let Some(state) = socket_state_or_new(sk.cast()) {
         state.flags |= SOCKET_FOREIGN;
-    }
-    DROP
-}
-
-/// A held socket stays so until the daemon has cleared it.
-#[inline(always)]
-fn held(skb: *mut __sk_buff, state: &mut SocketState) -> i32 {
-    // SAFETY: reads a map.
-    if unsafe { CLEARED.get(&cookie(skb)) }.is_some() {
-        state.flags &= !SOCKET_FOREIGN;
-        return PASS;
     }
     DROP
 }

@@ -5,7 +5,7 @@
 #![cfg_attr(target_arch = "bpf", no_std)]
 
 /// Version of everything in this file. State pinned by another version is replaced, never reinterpreted.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// An IPv6 or v4-mapped address, network order.
 pub type Addr = [u8; 16];
@@ -211,13 +211,15 @@ pub const SOCKET_DIVERTED: u32 = 1;
 pub const SOCKET_INBOUND: u32 = 2;
 /// The SYN waits for its namespace to get a listener.
 pub const SOCKET_HELD: u32 = 4;
-/// The socket was opened outside every scope and is being used from inside one: nothing more of it leaves until the
-/// daemon has looked.
+/// The socket was opened outside every scope and used from inside one: nothing more of it leaves, and the daemon destroys
+/// it.
 pub const SOCKET_FOREIGN: u32 = 8;
 /// The socket is the listener's side of a diverted connection, described by [`SocketState::flow`].
 pub const SOCKET_ARRIVED: u32 = 16;
 /// The connection passed undiverted because its scope fails open and nobody listened.
 pub const SOCKET_OPEN: u32 = 32;
+/// A process in no scope made the socket to send neither TCP nor UDP.
+pub const SOCKET_RAW: u32 = 64;
 
 /// What one scope permits beyond TCP through the proxy.
 #[repr(C)]
@@ -437,4 +439,6 @@ pub struct Offsets {
     pub signal: u32,
     /// `signal_struct.live`
     pub live: u32,
+    /// `sock.sk_lock.owned`
+    pub lock_owned: u32,
 }

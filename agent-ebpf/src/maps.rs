@@ -46,9 +46,6 @@ pub static NAMESPACES: HashMap<u64, u32> = HashMap::with_max_entries(4096, 0);
 /// When a socket was last reported, so that one socket cannot flood the ring.
 #[map(name = "REPORTED")]
 pub static REPORTED: LruHashMap<u64, u64> = LruHashMap::with_max_entries(8192, 0);
-/// Sockets the daemon looked at and found not to be held by a member, by cookie → tgid it was cleared for.
-#[map(name = "CLEARED")]
-pub static CLEARED: LruHashMap<u64, u32> = LruHashMap::with_max_entries(8192, 0);
 #[map(name = "EVENTS")]
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 
@@ -69,6 +66,7 @@ static OFFSETS: Offsets = Offsets {
     tgid: 0,
     signal: 0,
     live: 0,
+    lock_owned: 0,
 };
 
 /// Socket storage that accepted sockets inherit from their listener.

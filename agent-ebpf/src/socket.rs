@@ -10,7 +10,7 @@ use aya_ebpf::{
     macros::{cgroup_sock, cgroup_sock_addr, cgroup_sockopt},
     programs::{SockAddrContext, SockContext, SockoptContext},
 };
-use sallyport_ebpf::{Counter, EventKind, Hook, MPTCP, Placement, TCP, UDP};
+use sallyport_ebpf::{Counter, EventKind, Hook, MPTCP, Placement, SOCKET_RAW, TCP, UDP};
 
 /// Verdicts of cgroup hooks.
 pub const ALLOW: i32 = 1;
@@ -29,11 +29,17 @@ const PAGE: i32 = 4096;
 pub fn on_sock_create(ctx: SockContext) -> i32 {
     let Some(settings) = settings() else { return DENY };
     let here = place::of_current(settings);
-    if place::is_free(here) {
-        return ALLOW;
-    }
     // SAFETY: context fields of a running program.
     let (kind, protocol) = unsafe { ((*ctx.sock).type_, (*ctx.sock).protocol) };
+    if place::is_free(here) {
+        if !is_mediated(kind, protocol)
+            && let Some(state) = socket_state_or_new(ctx.sock.cast())
+        {
+            // In case it is handed into a scope: the kernel's own sockets of this kind never pass here.
+            state.flags |= SOCKET_RAW;
+        }
+        return ALLOW;
+    }
     if place::is_unknown(here) {
         report::send(EventKind::Unknown, Hook::SockCreate, here.scope, |event| describe(event, ctx.sock));
     }

@@ -6,8 +6,9 @@
 use crate::maps::offset;
 use aya_ebpf::helpers::{
     bpf_get_current_pid_tgid, bpf_get_current_uid_gid,
-    generated::{bpf_get_current_cgroup_id, bpf_get_current_task_btf},
+    generated::{bpf_get_current_cgroup_id, bpf_get_current_task_btf, bpf_skc_to_tcp_sock},
 };
+use core::ffi::c_void;
 use sallyport_ebpf::{ExeKey, FACT_AUDIT, FACT_EXE, FACT_START, Task, UNSET};
 
 /// Reads a `T` at a byte offset of a typed kernel pointer.
@@ -50,6 +51,20 @@ pub fn loginuid() -> u32 {
     }
     // SAFETY: `task_struct.loginuid` of the running task.
     unsafe { field(current(), offset(|o| &o.loginuid)) }
+}
+
+/// Whether the running task is inside a system call on this TCP socket.
+#[inline(always)]
+pub fn owns_lock(sk: *mut c_void) -> bool {
+    if offset(|o| &o.lock_owned) == 0 {
+        return false;
+    }
+    // SAFETY: `sk` is a non-null socket pointer of a program's context; the helper returns a typed pointer or null, and
+    // a `tcp_sock` begins with its `sock`.
+    unsafe {
+        let tcp = bpf_skc_to_tcp_sock(sk) as usize;
+        tcp != 0 && field::<u32>(tcp, offset(|o| &o.lock_owned)) != 0
+    }
 }
 
 /// True when the running thread is the last of its process.

@@ -38,6 +38,9 @@ fn sixty_four_megabytes_arrive_whole_in_both_directions_at_once() {
     let session = daemon.store().ended(4201);
     assert_eq!((&session["bytes_out"], &session["bytes_in"]), (&COUNT.into(), &COUNT.into()));
     assert_eq!(session["outcome"], "completed");
+    // While the job runs, interrupts send the packets of the daemon and of the server on top of it.
+    let caught = daemon.store().events().into_iter().find(|event| event["kind"] == "foreign-socket");
+    assert_eq!(caught, None, "nobody else's packets are taken for the job's");
 }
 
 #[test]

@@ -85,8 +85,6 @@ async fn supervise(config: &Config, command: &[OsString]) -> Result<std::process
     if left > 0 {
         tracing::warn!(processes = left, "ended what the command left running: nobody would proxy it");
     }
-    // What the command sent last may still wait to be accepted.
-    engine.is_quiet_within(DRAIN).await;
     engine.stop(DRAIN, None).await;
     drop(unpinned);
     status

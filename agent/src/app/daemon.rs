@@ -62,23 +62,9 @@ pub fn run(config: &Config, reload: impl Fn() -> Result<Config, String>) -> Resu
         // Gone once the listener and its last answer are.
         let _ = control.await;
         let note = Engine::note(EventKind::Stopped, "on request");
-        if let Some(engine) = sole(engine).await {
-            engine.stop(config.proxy.drain_timeout, Some(note)).await;
-        }
+        engine.stop(config.proxy.drain_timeout, Some(note)).await;
         Ok(())
     })
-}
-
-/// The engine once the control socket's last answer let go of it.
-async fn sole(mut engine: Arc<Engine>) -> Option<Engine> {
-    for _ in 0..1000 {
-        match Arc::try_unwrap(engine) {
-            Ok(engine) => return Some(engine),
-            Err(shared) => engine = shared,
-        }
-        tokio::task::yield_now().await;
-    }
-    None
 }
 
 /// Serves signals until one says stop.

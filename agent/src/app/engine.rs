@@ -2,7 +2,7 @@
 
 use super::{
     AppError,
-    hall::{Acceptors, Hall, Lanes},
+    hall::{Hall, Lanes, Phase},
     reports,
 };
 use crate::{
@@ -29,19 +29,18 @@ use std::{
     fs::File,
     path::Path,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicBool, mpsc as blocking},
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tokio::{
     sync::{Semaphore, mpsc, watch},
-    task::{AbortHandle, JoinHandle},
+    task::JoinHandle,
 };
+use tokio_util::task::TaskTracker;
 
 /// Threads that serve flows; more than this many would mostly wait for the store.
 const MAX_LANES: usize = 16;
 /// Reports on their way to the store.
 const NEWS: usize = 1024;
-/// How often a stop looks whether flows have ended.
-const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// How long flows that were told to end get for saying so in the store.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -74,8 +73,8 @@ pub(super) struct Engine {
     end_flows: watch::Sender<bool>,
     rescoped: watch::Sender<()>,
     lanes: Lanes,
-    acceptors: Acceptors,
-    tasks: Vec<JoinHandle<()>>,
+    guests: TaskTracker,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// The kernel half with its tables, configured and attached.
@@ -116,7 +115,10 @@ impl Engine {
         });
         let v6 = listeners.has_v6();
         let (sung, arrivals) = blocking::channel();
-        let hall = Hall { desk: Arc::clone(&desk), proxy: Arc::clone(&proxy), sung };
+        let (phase, seen) = watch::channel(Phase::Open);
+        let guests = TaskTracker::new();
+        let hall =
+            Hall { desk: Arc::clone(&desk), proxy: Arc::clone(&proxy), sung, phase: seen, guests: guests.clone() };
         let (opened_tx, opened) = mpsc::unbounded_channel();
         let (closed_tx, closed) = mpsc::unbounded_channel();
         let (news_tx, news) = mpsc::channel(NEWS);
@@ -140,9 +142,8 @@ impl Engine {
             arrived: Mutex::default(),
         });
         watcher.publish_resolvers()?;
-        let acceptors = Acceptors::default();
-        let lanes = Lanes::start(&hall, &own, listeners)?;
-        let mut tasks = vec![tokio::spawn(hall.receive_namespaces(Arc::clone(&acceptors), opened, closed))];
+        let lanes = Lanes::start(&hall, phase, &own, listeners)?;
+        let mut tasks = vec![tokio::spawn(hall.receive_namespaces(opened, closed))];
         let reporter = reports::record(news, Arc::clone(&desk), attestor, plan.recorder.clone());
         tasks.push(tokio::spawn(reporter));
         tasks.push(tokio::spawn(reports::record_swept(swept, Arc::clone(&desk), plan.recorder.clone())));
@@ -163,8 +164,8 @@ impl Engine {
             end_flows,
             rescoped,
             lanes,
-            acceptors,
-            tasks,
+            guests,
+            tasks: Mutex::new(tasks),
         };
         engine.secure((plan.cgroup_root, cage), v6, arrivals).await?;
         Ok(engine)
@@ -223,19 +224,20 @@ impl Engine {
 
     /// Stops accepting, lets flows finish for `drain`, then ends the rest. The programs stay attached: what was
     /// managed stays closed.
-    pub(super) async fn stop(mut self, drain: Duration, note: Option<EventRecord>) -> Arc<Kernel> {
+    pub(super) async fn stop(&self, drain: Duration, note: Option<EventRecord>) {
         self.lanes.close();
-        for (_, acceptors) in self.acceptors.lock().unwrap_or_else(PoisonError::into_inner).drain() {
-            acceptors.iter().for_each(AbortHandle::abort);
-        }
-        if !self.is_quiet_within(drain).await {
+        self.guests.close();
+        if tokio::time::timeout(drain, self.guests.wait()).await.is_err() {
             tracing::warn!(flows = self.live_flows(), "ending flows that did not finish in time");
             // Flows that are gone already need no telling.
             let _ = self.end_flows.send(true);
-            self.is_quiet_within(LAST_WORDS).await;
+            if tokio::time::timeout(LAST_WORDS, self.guests.wait()).await.is_err() {
+                tracing::error!(flows = self.live_flows(), "flows do not end: how they ended is not recorded");
+            }
         }
         self.lanes.end();
-        for task in self.tasks.drain(..).rev() {
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks.into_iter().rev() {
             task.abort();
             // Aborted on purpose.
             let _ = task.await;
@@ -248,22 +250,6 @@ impl Engine {
         if let Err(error) = self.recorder.close().await {
             tracing::error!(%error, "the store could not be closed in order");
         }
-        self.kernel
-    }
-
-    /// Waits until nothing is open and nothing waits to be accepted: twice in a row, since what was accepted a moment ago
-    /// may not count yet.
-    pub(super) async fn is_quiet_within(&self, time: Duration) -> bool {
-        let deadline = Instant::now() + time;
-        let mut quiet = 0;
-        while quiet < 2 {
-            quiet = if self.live_flows() == 0 { quiet + 1 } else { 0 };
-            if Instant::now() >= deadline {
-                return false;
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-        true
     }
 
     /// A record of something the daemon itself did.

@@ -14,6 +14,7 @@ use sallyport_ebpf::CANARY_SCOPE;
 use std::{
     collections::HashMap,
     io,
+    net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -26,13 +27,11 @@ use tokio::{
     sync::{mpsc, watch},
     task::AbortHandle,
 };
-
-/// Tasks that accept in other namespaces, by cookie.
-pub(super) type Acceptors = Arc<Mutex<HashMap<u64, Vec<AbortHandle>>>>;
+use tokio_util::task::TaskTracker;
 
 /// How far the lanes have come.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Phase {
+pub(super) enum Phase {
     /// Accepting.
     Open,
     /// Not accepting; flows go on.
@@ -43,48 +42,48 @@ enum Phase {
 
 /// The threads that serve the daemon's own namespace.
 pub(super) struct Lanes {
-    threads: Vec<thread::JoinHandle<()>>,
+    threads: Mutex<Vec<thread::JoinHandle<()>>>,
     phase: watch::Sender<Phase>,
 }
 
 impl Lanes {
-    /// Starts one thread a lane.
-    pub(super) fn start(hall: &Hall, own: &Arc<Namespace>, listeners: Listeners) -> Result<Self, AppError> {
-        let (phase, seen) = watch::channel(Phase::Open);
+    /// Starts one thread a lane. `phase` is what the hall follows.
+    pub(super) fn start(
+        hall: &Hall,
+        phase: watch::Sender<Phase>,
+        own: &Arc<Namespace>,
+        listeners: Listeners,
+    ) -> Result<Self, AppError> {
         let mut threads = Vec::new();
         for lane in listeners.into_lanes() {
-            let (hall, own, mut seen) = (hall.clone(), Arc::clone(own), seen.clone());
+            let (hall, own, mut seen) = (hall.clone(), Arc::clone(own), hall.phase.clone());
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(AppError::system("starting a lane"))?;
             let body = move || {
                 runtime.block_on(async {
-                    tokio::select! {
-                        accepted = hall.accept(&own, lane) => {
-                            if let Err(error) = accepted {
-                                tracing::error!(%error, "a lane cannot accept");
-                            }
-                        }
-                        // An engine that is gone has ended.
-                        _ = seen.wait_for(|phase| *phase >= Phase::Closed) => {}
+                    let accepted = hall.guests.track_future(hall.accept(&own, lane)).await;
+                    if let Err(error) = accepted {
+                        tracing::error!(%error, "a lane cannot accept");
                     }
+                    // An engine that is gone has ended.
                     let _ = seen.wait_for(|phase| *phase >= Phase::Ended).await;
                 });
             };
             let thread = thread::Builder::new().name("lane".to_owned()).spawn(body);
             threads.push(thread.map_err(AppError::system("starting a lane"))?);
         }
-        Ok(Self { threads, phase })
+        Ok(Self { threads: Mutex::new(threads), phase })
     }
 
-    /// Stops accepting.
+    /// Stops accepting, here and in other namespaces, once what waits has been accepted.
     pub(super) fn close(&self) {
         self.phase.send_replace(Phase::Closed);
     }
 
     /// Ends the threads, and whatever flows are left with them.
-    pub(super) fn end(&mut self) {
+    pub(super) fn end(&self) {
         self.phase.send_replace(Phase::Ended);
-        for thread in self.threads.drain(..) {
+        for thread in self.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             // A lane that panicked has said so.
             let _ = thread.join();
         }
@@ -98,10 +97,14 @@ pub(super) struct Hall {
     pub(super) proxy: Arc<Proxy>,
     /// Destinations of the canary's connections.
     pub(super) sung: blocking::Sender<OrigDst>,
+    /// Until when to accept.
+    pub(super) phase: watch::Receiver<Phase>,
+    /// Everything that accepts or was accepted, from the moment it is.
+    pub(super) guests: TaskTracker,
 }
 
 impl Hall {
-    /// Accepts from one lane until the future is dropped.
+    /// Accepts from one lane until the phase is over.
     async fn accept(&self, from: &Arc<Namespace>, lane: Lane) -> io::Result<()> {
         let first = self.clone().serve(tokio::net::TcpListener::from_std(lane.v4)?, Arc::clone(from));
         match lane.v6 {
@@ -114,28 +117,44 @@ impl Hall {
         Ok(())
     }
 
-    async fn serve(self, listener: tokio::net::TcpListener, from: Arc<Namespace>) {
+    async fn serve(mut self, listener: tokio::net::TcpListener, from: Arc<Namespace>) {
         let told = AtomicBool::new(false);
         loop {
-            let (client, peer) = match listener.accept().await {
-                Ok(accepted) => accepted,
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                _ = self.phase.wait_for(|phase| *phase >= Phase::Closed) => break,
+            };
+            match accepted {
+                Ok((client, peer)) => {
+                    told.store(false, Relaxed);
+                    self.receive(client, peer, &from);
+                }
                 Err(error) => {
                     // Out of descriptors, most likely: others will be closed.
                     if !told.swap(true, Relaxed) {
                         tracing::error!(%error, "connections cannot be accepted for the moment");
                     }
                     tokio::time::sleep(Duration::from_millis(10)).await;
-                    continue;
                 }
-            };
-            told.store(false, Relaxed);
-            let hall = self.clone();
-            let from = Arc::clone(&from);
-            tokio::spawn(async move {
-                let arrival = hall.desk.receive(client, peer, &from);
-                hall.welcome(arrival).await;
-            });
+            }
         }
+        // Whoever believes to be connected is served to the end, or at least recorded.
+        let Ok(listener) = listener.into_std() else { return };
+        while let Ok((client, peer)) = listener.accept() {
+            if client.set_nonblocking(true).is_ok()
+                && let Ok(client) = tokio::net::TcpStream::from_std(client)
+            {
+                self.receive(client, peer, &from);
+            }
+        }
+    }
+
+    fn receive(&self, client: tokio::net::TcpStream, peer: SocketAddr, from: &Arc<Namespace>) {
+        let (hall, from) = (self.clone(), Arc::clone(from));
+        tokio::spawn(self.guests.track_future(async move {
+            let arrival = hall.desk.receive(client, peer, &from);
+            hall.welcome(arrival).await;
+        }));
     }
 
     async fn welcome(&self, arrival: Arrival) {
@@ -153,28 +172,27 @@ impl Hall {
     /// Accepts from namespaces as they are found, and lets them go when nobody is in them.
     pub(super) async fn receive_namespaces(
         self,
-        acceptors: Acceptors,
         mut opened: mpsc::UnboundedReceiver<(Arc<Namespace>, Listeners)>,
         mut closed: mpsc::UnboundedReceiver<u64>,
     ) {
+        let mut acceptors: HashMap<u64, Vec<AbortHandle>> = HashMap::new();
         loop {
             tokio::select! {
                 Some((namespace, listeners)) = opened.recv() => {
                     let cookie = namespace.cookie;
                     let tasks = listeners.into_lanes().into_iter().map(|lane| {
                         let (hall, namespace) = (self.clone(), Arc::clone(&namespace));
-                        tokio::spawn(async move {
+                        tokio::spawn(self.guests.track_future(async move {
                             if let Err(error) = hall.accept(&namespace, lane).await {
                                 tracing::error!(%error, "a network namespace cannot be served");
                             }
-                        })
+                        }))
                     });
                     let tasks = tasks.map(|task| task.abort_handle()).collect();
-                    acceptors.lock().unwrap_or_else(PoisonError::into_inner).insert(cookie, tasks);
+                    acceptors.insert(cookie, tasks);
                 }
                 Some(cookie) = closed.recv() => {
-                    let gone = acceptors.lock().unwrap_or_else(PoisonError::into_inner).remove(&cookie);
-                    gone.iter().flatten().for_each(AbortHandle::abort);
+                    acceptors.remove(&cookie).iter().flatten().for_each(AbortHandle::abort);
                 }
                 else => return,
             }

@@ -14,6 +14,9 @@ const KIND_ARRAY: u32 = 3;
 const KIND_STRUCT: u32 = 4;
 const KIND_UNION: u32 = 5;
 const KIND_ENUM: u32 = 6;
+/// `typedef`, `volatile`, `const`, `restrict`.
+const KIND_TYPEDEF: u32 = 8;
+const KIND_RESTRICT: u32 = 11;
 const KIND_FUNC_PROTO: u32 = 13;
 const KIND_VAR: u32 = 14;
 const KIND_DATASEC: u32 = 15;
@@ -37,6 +40,7 @@ pub fn offsets(btf: &[u8]) -> Option<Offsets> {
     if let (Some(signal), Some(live)) = (in_task("signal"), types.offset("signal_struct", "live")) {
         (found.signal, found.live) = (signal, live);
     }
+    found.lock_owned = types.nested("sock", &["sk_lock", "owned"]).unwrap_or(0);
     let exe = [("mm_struct", "exe_file"), ("file", "f_inode"), ("inode", "i_ino"), ("inode", "i_sb")]
         .map(|(of, member)| types.offset(of, member));
     if let (Some(mm), [Some(exe_file), Some(f_inode), Some(i_ino), Some(i_sb)], Some(s_dev)) =
@@ -78,14 +82,37 @@ impl<'a> Types<'a> {
 
     /// Byte offset of a member, looked for inside anonymous members too.
     fn offset(&self, of: &str, member: &str) -> Option<u32> {
+        self.nested(of, &[member])
+    }
+
+    /// Byte offset of a member of a member.
+    fn nested(&self, of: &str, path: &[&str]) -> Option<u32> {
         let found = self.starts.iter().skip(1).find(|at| {
             let info = u32_at(self.bytes, **at + 4).unwrap_or(0);
             kind(info) == KIND_STRUCT && vlen(info) > 0 && self.name(u32_at(self.bytes, **at)) == Some(of.as_bytes())
         })?;
-        self.member(*found, member, MAX_NESTING)
+        let (mut at, mut offset) = (*found, 0_u32);
+        for step in path {
+            let (inner, holds) = self.member(self.resolved(at)?, step, MAX_NESTING)?;
+            offset = offset.checked_add(inner)?;
+            at = holds;
+        }
+        Some(offset)
     }
 
-    fn member(&self, at: usize, wanted: &str, nesting: u32) -> Option<u32> {
+    /// The type itself, behind its names and qualifiers.
+    fn resolved(&self, mut at: usize) -> Option<usize> {
+        for _ in 0..MAX_NESTING {
+            if !matches!(kind(u32_at(self.bytes, at + 4)?), KIND_TYPEDEF..=KIND_RESTRICT) {
+                break;
+            }
+            at = *self.starts.get(u32_at(self.bytes, at + 8)? as usize)?;
+        }
+        Some(at)
+    }
+
+    /// Offset of a member, and where its type starts.
+    fn member(&self, at: usize, wanted: &str, nesting: u32) -> Option<(u32, usize)> {
         let info = u32_at(self.bytes, at + 4)?;
         if !matches!(kind(info), KIND_STRUCT | KIND_UNION) {
             return None;
@@ -96,14 +123,15 @@ impl<'a> Types<'a> {
             let entry = at + 12 + index * 12;
             let name = self.name(u32_at(self.bytes, entry))?;
             let bits = u32_at(self.bytes, entry + 8)? & mask;
+            let holds = *self.starts.get(u32_at(self.bytes, entry + 4)? as usize)?;
             if name == wanted.as_bytes() {
-                return Some(bits / 8);
+                return Some((bits / 8, holds));
             }
-            if name.is_empty() && nesting > 0 {
-                let inner = *self.starts.get(u32_at(self.bytes, entry + 4)? as usize)?;
-                if let Some(offset) = self.member(inner, wanted, nesting - 1) {
-                    return offset.checked_add(bits / 8);
-                }
+            if name.is_empty()
+                && nesting > 0
+                && let Some((offset, found)) = self.member(holds, wanted, nesting - 1)
+            {
+                return Some((offset.checked_add(bits / 8)?, found));
             }
         }
         None
@@ -151,6 +179,7 @@ mod tests {
         assert_ne!(found.group_leader, 0);
         assert_ne!(found.exe_file, 0);
         assert_ne!(found.live, found.signal);
+        assert_ne!(found.lock_owned, 0);
     }
 
     #[test]

@@ -57,7 +57,7 @@ const AT_LSM: [(&str, &str); 2] = [("lsm_socket_create", "socket_create"), ("lsm
 const LSM: &str = "lsm";
 
 /// Maps that outlive the daemon. All but the read-only data.
-pub(super) const PINNED_MAPS: [&str; 14] = [
+pub(super) const PINNED_MAPS: [&str; 13] = [
     "SETTINGS",
     "SCOPES",
     "COUNTERS",
@@ -69,7 +69,6 @@ pub(super) const PINNED_MAPS: [&str; 14] = [
     "RESOLVERS",
     "NAMESPACES",
     "REPORTED",
-    "CLEARED",
     "EVENTS",
     "SOCKETS",
 ];

@@ -71,11 +71,6 @@ impl Own {
     }
 }
 
-/// Whether any member holds this very socket, or nobody does: then it was a member that closed it a moment ago.
-pub fn belongs_to_member(tables: &Tables, entry: &Entry) -> bool {
-    entry.inode == 0 || holders(tables).contains_key(&entry.inode)
-}
-
 /// Whether a process holds a packet socket: it writes frames past every hook but the device's, and can be told to write
 /// past that one too, so it must not be carried into a scope.
 pub fn holds_packet_socket(pid: u32) -> bool {

@@ -26,8 +26,6 @@ pub struct Tables {
     pub resolvers: Table<Raw<Endpoint>, u32>,
     /// Network namespace cookie → listener port.
     pub namespaces: Table<u64, u32>,
-    /// Socket cookie → process it was cleared for.
-    pub cleared: Table<u64, u32>,
 }
 
 /// What the kernel half keeps with sockets. Apart from the other tables because it is on every connection's path and needs
@@ -69,7 +67,6 @@ impl Tables {
             members: Table::open(kernel, "MEMBERS")?,
             resolvers: Table::open(kernel, "RESOLVERS")?,
             namespaces: Table::open(kernel, "NAMESPACES")?,
-            cleared: Table::open(kernel, "CLEARED")?,
         };
         Ok((tables, Sockets(sockets), events))
     }

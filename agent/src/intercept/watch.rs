@@ -3,12 +3,12 @@
 
 use super::{
     InterceptError,
-    arrival::{Desk, socket_addr},
+    arrival::Desk,
     kernel::Kernel,
     namespace::{Listeners, Namespace, Seen, guard_devices},
     nursery::Nursery,
     places::processes,
-    sockdiag::{Entry, SockDiag},
+    sockdiag::SockDiag,
     sweep::{self, Leftover, Own},
 };
 use crate::{
@@ -169,10 +169,10 @@ impl Watch {
             }
             FOREIGN => {
                 let watch = Arc::clone(self);
-                let judged = tokio::task::spawn_blocking(move || watch.judge_foreign(&event)).await;
-                if matches!(judged, Ok(true)) {
-                    self.tell(event).await;
+                if !self.desk.places().observes(event.scope) {
+                    let _ = tokio::task::spawn_blocking(move || watch.end_foreign(event)).await;
                 }
+                self.tell(event).await;
             }
             _ => self.tell(event).await,
         }
@@ -346,32 +346,25 @@ impl Watch {
         Ok(())
     }
 
-    /// True when a member really holds the socket that was opened outside every scope: it is destroyed. A bystander
-    /// that only ran while an interrupt sent somebody else's packet is cleared for that socket.
-    fn judge_foreign(&self, event: &Event) -> bool {
-        let Some(entry) = find(event) else { return false };
-        let belongs = {
-            let tables = self.desk.tables.lock().unwrap_or_else(PoisonError::into_inner);
-            sweep::belongs_to_member(&tables, &entry)
-        };
-        if belongs {
-            let destroyed = SockDiag::open().and_then(|diag| diag.destroy(&entry));
-            if let Err(error) = destroyed {
-                tracing::error!(%error, "a connection handed into a scope could not be ended; its packets are dropped");
-            }
-            return true;
+    /// Ends a connection that was opened outside every scope and used from inside one, in whichever namespace it is. Until
+    /// then, and where the daemon cannot look, the kernel half lets nothing of it out.
+    fn end_foreign(&self, event: Event) {
+        end_connection(&event);
+        for (_, namespace) in self.others().values() {
+            namespace.inside(move || end_connection(&event));
         }
-        let mut tables = self.desk.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        // A full table evicts: the socket is asked about again.
-        let _ = tables.cleared.put(&event.cookie, event.task.tgid);
-        false
     }
 }
 
-fn find(event: &Event) -> Option<Entry> {
-    let local = socket_addr(&event.local, event.local_port);
-    let entries = SockDiag::open().ok()?.list(TCP).ok()?;
-    entries.into_iter().find(|entry| entry.cookie == event.cookie && entry.local == local)
+/// Ends the connection in the calling thread's namespace; socket cookies are unique in the whole system.
+fn end_connection(event: &Event) {
+    let ended = SockDiag::open().and_then(|diag| {
+        let found = diag.list(TCP)?.into_iter().find(|entry| entry.cookie == event.cookie);
+        found.map_or(Ok(()), |entry| diag.destroy(&entry))
+    });
+    if let Err(error) = ended {
+        tracing::error!(%error, "a connection handed into a scope could not be ended; its packets are dropped");
+    }
 }
 
 /// A DNS server as the kernel half looks it up.

@@ -127,7 +127,7 @@ impl Recorder {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub async fn close(self) -> Result<(), RecordError> {
+    pub async fn close(&self) -> Result<(), RecordError> {
         self.ask(Command::Close).await
     }
 
