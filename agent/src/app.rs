@@ -7,6 +7,7 @@ mod engine;
 mod hall;
 mod operator;
 mod reports;
+mod store;
 
 pub use command::exec;
 pub use daemon::run;

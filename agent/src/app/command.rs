@@ -59,7 +59,7 @@ async fn supervise(config: &Config, command: &[OsString]) -> Result<std::process
     let mut outside = Cgroup::make(&root, &format!("sallyport-{instance}-agent"))?;
     outside.enter(&root)?;
     let config = Config { scopes: scope_of(&inside, &root), ..config.clone() };
-    let recorder = Recorder::open_as(&config.state_dir, Role::Exec)?;
+    let recorder = Recorder::open_as(&config.state_dir, Role::Exec, &super::store::options(&config))?;
     for maps in PinDir::others(&config.intercept.bpffs, &instance) {
         tables::introduce(&maps, &[inside.id()?]);
     }

@@ -36,7 +36,7 @@ pub fn run(config: &Config, reload: impl Fn() -> Result<Config, String>) -> Resu
     runtime()?.block_on(async {
         // First of all, and while it is held no other daemon gets further than here.
         let control = Listener::bind(&config.runtime_dir)?;
-        let recorder = Recorder::open_as(&config.state_dir, Role::Daemon)?;
+        let recorder = Recorder::open_as(&config.state_dir, Role::Daemon, &super::store::options(config))?;
         let root = places::cgroup_root().map_err(AppError::system("finding the cgroup v2 hierarchy"))?;
         cgroup::remove_leftovers(&root);
         let (own_cgroup, _cgroup) = cgroup::own(&root)?;

@@ -8,7 +8,7 @@ use crate::{
         arrival::{Arrival, Desk},
         namespace::{Lane, Listeners, Namespace},
     },
-    proxy::Proxy,
+    proxy::{Label, Proxy},
 };
 use sallyport_ebpf::CANARY_SCOPE;
 use std::{
@@ -165,7 +165,7 @@ impl Hall {
             let _ = self.sung.send(intercepted.destination());
             return;
         }
-        let name = |index| self.desk.places().scope(index).map(|scope| scope.name.clone());
+        let name = |index| self.desk.places().scope(index).map(Label::of);
         self.proxy.serve(arrival, name).await;
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 
+use super::audit;
 use super::duration::{duration, in_words};
 use super::error::{Problems, quoted};
 use super::host::Host;
@@ -15,16 +16,16 @@ use super::raw::{RawConfig, RawIdentity, RawIntercept, RawProxy, RawScope, Setti
 use super::selectors::{self, Taken};
 use super::suggest::nearest;
 use super::valid::{
-    Audit, Config, Fail, HostName, Identity, Inbound, Intercept, Level, Log, MaxFlows, Mode, OnFailure, Proxy,
-    Resolvers, Scope, ScopeName, Telemetry, TrustDomain, Udp,
+    Config, Fail, HostName, Identity, Inbound, Intercept, Level, Log, MaxFlows, Mode, Proxy, Resolvers, Scope,
+    ScopeName, Tag, Telemetry, TrustDomain, Udp,
 };
 
 /// The kernel's array of scopes has one more place, for the start-up canary.
 const MAX_SCOPES: usize = sallyport_ebpf::CANARY_SCOPE as usize;
 
-const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
-const DAY: Duration = Duration::from_secs(24 * 3600);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Checks everything. The result counts only while `problems` stays empty.
 pub(super) fn config(raw: &RawConfig, host: &dyn Host, problems: &mut Problems) -> Config {
@@ -38,18 +39,12 @@ pub(super) fn config(raw: &RawConfig, host: &dyn Host, problems: &mut Problems) 
     for raw in raw.scopes.iter().take(MAX_SCOPES) {
         scopes.extend(scope(raw, host, &mut taken, problems));
     }
-    let on_failure = choice(
-        "on_failure",
-        &raw.audit.on_failure,
-        &[("deny", OnFailure::Deny), ("allow", OnFailure::Allow)],
-        problems,
-    );
     Config {
         scopes,
         intercept: intercept(&raw.intercept, problems),
         proxy: proxy(&raw.proxy, problems),
         identity: identity(&raw.identity, host, problems),
-        audit: Audit { on_failure },
+        audit: audit::check(&raw.audit, problems),
         telemetry: Telemetry {
             log: choice(
                 "log",
@@ -83,7 +78,17 @@ fn scope(raw: &RawScope, host: &dyn Host, taken: &mut Taken, problems: &mut Prob
     let fail = choice("fail", &raw.fail, &[("closed", Fail::Closed), ("open", Fail::Open)], problems);
     let udp = choice("udp", &raw.udp, &[("dns", Udp::Dns), ("allow", Udp::Allow)], problems);
     let inbound = choice("inbound", &raw.inbound, &[("deny", Inbound::Deny), ("allow", Inbound::Allow)], problems);
-    Some(Scope { name: name?, selectors, mode, fail, udp, inbound })
+    let tags = raw.tags.iter().filter_map(|text| tag(text, problems)).collect();
+    Some(Scope { name: name?, selectors, mode, fail, udp, inbound, tags })
+}
+
+fn tag(text: &Spanned<String>, problems: &mut Problems) -> Option<Tag> {
+    let found = Tag::new(text.get_ref());
+    if found.is_none() {
+        let help = Some(format!("1 to {} of a-z, 0-9 and `-`", ScopeName::MAX));
+        problems.add(text.span(), format!("{} cannot be a tag", quoted(text.get_ref())), help);
+    }
+    found
 }
 
 fn intercept(raw: &RawIntercept, problems: &mut Problems) -> Intercept {
@@ -143,7 +148,7 @@ fn identity(raw: &RawIdentity, host: &dyn Host, problems: &mut Problems) -> Iden
 }
 
 /// One of a few words; absent or wrong gives the default.
-fn choice<T: Copy + Default>(
+pub(super) fn choice<T: Copy + Default>(
     key: &str,
     setting: &Setting<String>,
     choices: &[(&str, T)],
@@ -173,7 +178,7 @@ where
     found.and_then(|number| T::try_from(number).ok())
 }
 
-fn length(
+pub(super) fn length(
     key: &str,
     setting: &Setting<String>,
     range: RangeInclusive<Duration>,
@@ -195,7 +200,7 @@ fn length(
     }
 }
 
-fn directory(key: &str, text: &Spanned<String>, problems: &mut Problems) -> Option<PathBuf> {
+pub(super) fn directory(key: &str, text: &Spanned<String>, problems: &mut Problems) -> Option<PathBuf> {
     let path = PathBuf::from(text.get_ref());
     if path.is_absolute() {
         return Some(path);

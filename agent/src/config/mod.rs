@@ -3,6 +3,7 @@
 //! `document` keeps where everything stands; `raw` is the file as written; `check` turns it into `valid`. All problems
 //! of a file are reported together.
 
+mod audit;
 mod check;
 mod document;
 mod duration;
@@ -19,14 +20,15 @@ use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+pub use self::audit::{Audit, Durability, OnFailure};
 pub use self::duration::{DurationError, duration, in_words};
 pub use self::error::{ConfigErrors, Problem, steers};
 pub use self::glob::Glob;
 pub use self::host::{Host, ThisHost, resolv_conf};
 pub use self::suggest::nearest;
 pub use self::valid::{
-    Audit, Config, Fail, HostName, Identity, Inbound, Intercept, Level, Log, MaxFlows, Mode, OnFailure, Proxy,
-    Resolvers, Scope, ScopeName, Selectors, Telemetry, TrustDomain, Udp,
+    Config, Fail, HostName, Identity, Inbound, Intercept, Level, Log, MaxFlows, Mode, Proxy, Resolvers, Scope,
+    ScopeName, Selectors, Tag, Telemetry, TrustDomain, Udp,
 };
 
 /// Where the configuration is looked for when nobody says.

@@ -12,11 +12,29 @@ pub(super) type Setting<T> = Option<Spanned<T>>;
 /// Every section with its keys; the first entry is the top of the file.
 pub(super) const SECTIONS: &[(&str, &[&str])] = &[
     ("", &["scope", "intercept", "proxy", "identity", "audit", "telemetry"]),
-    ("scope.NAME", &["slice", "unit", "cgroup", "user", "exe", "mode", "fail", "udp", "inbound"]),
+    ("scope.NAME", &["slice", "unit", "cgroup", "user", "exe", "mode", "fail", "udp", "inbound", "tags"]),
     ("intercept", &["listen_port", "max_flows", "bpffs", "resolvers"]),
     ("proxy", &["connect_timeout", "idle_timeout", "keepalive", "drain_timeout", "max_connections"]),
     ("identity", &["trust_domain", "host"]),
-    ("audit", &["on_failure"]),
+    (
+        "audit",
+        &[
+            "on_failure",
+            "durability",
+            "segment_size",
+            "segment_age",
+            "checkpoint_every",
+            "checkpoint_file",
+            "key_file",
+            "payload_per_event",
+            "payload_per_session",
+            "encrypt_payload",
+            "payload_key",
+            "keep",
+            "keep_size",
+            "keep_tagged",
+        ],
+    ),
     ("telemetry", &["log", "level"]),
 ];
 
@@ -60,6 +78,8 @@ pub(super) struct RawScope {
     pub(super) udp: Setting<String>,
     /// `deny` or `allow`: whether connections may be accepted from outside the host.
     pub(super) inbound: Setting<String>,
+    /// What retention goes by.
+    pub(super) tags: Vec<Spanned<String>>,
 }
 
 /// `[intercept]`: the kernel side.
@@ -100,6 +120,32 @@ pub(super) struct RawIdentity {
 pub(super) struct RawAudit {
     /// `deny` or `allow`: what happens to a flow that cannot be recorded.
     pub(super) on_failure: Setting<String>,
+    /// `by-request`, `before-forward` or `batched`.
+    pub(super) durability: Setting<String>,
+    /// When a segment is closed, by size.
+    pub(super) segment_size: Setting<String>,
+    /// When a segment is closed, by age.
+    pub(super) segment_age: Setting<String>,
+    /// How often checkpoints are signed.
+    pub(super) checkpoint_every: Setting<String>,
+    /// Where they are appended besides.
+    pub(super) checkpoint_file: Setting<String>,
+    /// The key that signs them.
+    pub(super) key_file: Setting<String>,
+    /// What is kept of payloads, by event.
+    pub(super) payload_per_event: Setting<String>,
+    /// What is kept of payloads, by session.
+    pub(super) payload_per_session: Setting<String>,
+    /// `no` or `yes`.
+    pub(super) encrypt_payload: Setting<String>,
+    /// The key for that.
+    pub(super) payload_key: Setting<String>,
+    /// How long segments are kept.
+    pub(super) keep: Setting<String>,
+    /// How much of them is kept.
+    pub(super) keep_size: Setting<String>,
+    /// How long those with some tags are kept, `TAG=LENGTH`.
+    pub(super) keep_tagged: Vec<Spanned<String>>,
 }
 
 /// `[telemetry]`: the daemon's own log.
@@ -139,7 +185,7 @@ impl RawConfig {
                 trust_domain: identity.text("trust_domain", problems),
                 host: identity.text("host", problems),
             },
-            audit: RawAudit { on_failure: audit.text("on_failure", problems) },
+            audit: RawAudit::read(&audit, problems),
             telemetry: RawTelemetry { log: telemetry.text("log", problems), level: telemetry.text("level", problems) },
         }
     }
@@ -160,6 +206,28 @@ impl RawScope {
             fail: section.text("fail", problems),
             udp: section.text("udp", problems),
             inbound: section.text("inbound", problems),
+            tags: section.texts("tags", false, problems),
+        }
+    }
+}
+
+impl RawAudit {
+    fn read(section: &Section<'_>, problems: &mut Problems) -> Self {
+        Self {
+            on_failure: section.text("on_failure", problems),
+            durability: section.text("durability", problems),
+            segment_size: section.text("segment_size", problems),
+            segment_age: section.span("segment_age", problems),
+            checkpoint_every: section.span("checkpoint_every", problems),
+            checkpoint_file: section.text("checkpoint_file", problems),
+            key_file: section.text("key_file", problems),
+            payload_per_event: section.text("payload_per_event", problems),
+            payload_per_session: section.text("payload_per_session", problems),
+            encrypt_payload: section.text("encrypt_payload", problems),
+            payload_key: section.text("payload_key", problems),
+            keep: section.span("keep", problems),
+            keep_size: section.text("keep_size", problems),
+            keep_tagged: section.texts("keep_tagged", false, problems),
         }
     }
 }

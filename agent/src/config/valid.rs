@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::audit::Audit;
 use super::glob::Glob;
 use super::host::{Host, resolv_conf};
 use super::{DEFAULT_RUNTIME_DIR, DEFAULT_STATE_DIR};
@@ -87,6 +88,8 @@ pub struct Scope {
     pub udp: Udp,
     /// Whether accepted connections may send.
     pub inbound: Inbound,
+    /// What retention goes by.
+    pub tags: Vec<Tag>,
 }
 
 impl Scope {
@@ -99,6 +102,7 @@ impl Scope {
             fail: Fail::default(),
             udp: Udp::default(),
             inbound: Inbound::default(),
+            tags: Vec::new(),
         }
     }
 }
@@ -135,6 +139,22 @@ impl TryFrom<String> for ScopeName {
 
     fn try_from(name: String) -> Result<Self, Self::Error> {
         Self::new(&name).ok_or("a scope's name is 1 to 64 of a-z, 0-9 and `-`")
+    }
+}
+
+/// A tag of scopes, by which retention goes: `[a-z0-9-]{1,64}`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tag(ScopeName);
+
+impl Tag {
+    /// `None` when `text` is not of the form.
+    pub fn new(text: &str) -> Option<Self> {
+        ScopeName::new(text).map(Self)
+    }
+
+    /// The tag.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
     }
 }
 
@@ -363,24 +383,6 @@ impl HostName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-/// `[audit]`
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Audit {
-    /// What happens to a flow that cannot be recorded.
-    pub on_failure: OnFailure,
-}
-
-/// What happens to a flow that cannot be recorded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnFailure {
-    /// It stops.
-    #[default]
-    Deny,
-    /// It goes on, and the daemon says so in its log.
-    Allow,
 }
 
 /// `[telemetry]`

@@ -16,8 +16,8 @@ use crate::{
     },
     policy::{self, Permitted},
     record::{
-        Decision, EventKind, EventRecord, Outcome, Protocol, Recorded, Recorder, SessionEnd, SessionId, SessionStart,
-        Timestamps,
+        Decision, EventKind, EventRecord, Outcome, Protocol, Recorded, Recorder, SessionEnd, SessionExtra, SessionId,
+        SessionStart, Timestamps,
     },
 };
 use sallyport_ebpf::{MPTCP, Task};
@@ -54,9 +54,25 @@ pub struct Proxy {
     pub told_full: AtomicBool,
 }
 
+/// What the record says of a scope.
+pub struct Label {
+    /// Its name.
+    pub name: ScopeName,
+    /// Its tags, separated by blanks.
+    pub tags: Option<String>,
+}
+
+impl Label {
+    /// As the configuration says.
+    pub fn of(scope: &config::Scope) -> Self {
+        let tags: Vec<&str> = scope.tags.iter().map(config::Tag::as_str).collect();
+        Self { name: scope.name.clone(), tags: (!tags.is_empty()).then(|| tags.join(" ")) }
+    }
+}
+
 impl Proxy {
     /// Serves one arrival to its end. `name` is the scope's name for the record.
-    pub async fn serve(&self, arrival: Arrival, name: impl Fn(u32) -> Option<ScopeName>) {
+    pub async fn serve(&self, arrival: Arrival, name: impl Fn(u32) -> Option<Label>) {
         let Ok(_place) = self.room.try_acquire() else {
             if !self.told_full.swap(true, Relaxed) {
                 tracing::error!(limit = self.limits.max_connections, "refusing connections: `max_connections` reached");
@@ -84,14 +100,18 @@ impl Proxy {
         }
     }
 
-    async fn intercepted(&self, intercepted: Intercepted, scope: Option<ScopeName>) {
+    async fn intercepted(&self, intercepted: Intercepted, scope: Option<Label>) {
         let identity = match self.identify(&intercepted).await {
             Ok(identity) => identity,
             Err(why) => {
                 let event = refusal(Some(intercepted.flow().task), Some(intercepted.destination().0), why);
                 reset(&intercepted.into_client());
                 return self
-                    .note(EventRecord { kind: EventKind::Unattested, scope: scope.map(String::from), ..event })
+                    .note(EventRecord {
+                        kind: EventKind::Unattested,
+                        scope: scope.map(|scope| scope.name.into()),
+                        ..event
+                    })
                     .await;
             }
         };
@@ -206,8 +226,9 @@ impl Proxy {
     }
 }
 
-fn start(intercepted: &Intercepted, identity: Arc<Identity>, scope: Option<ScopeName>) -> SessionStart {
+fn start(intercepted: &Intercepted, identity: Arc<Identity>, scope: Option<Label>) -> SessionStart {
     let flow = intercepted.flow();
+    let (scope, tags) = scope.map_or((None, None), |scope| (Some(scope.name), scope.tags));
     SessionStart {
         identity,
         scope: scope.map(String::from),
@@ -217,6 +238,7 @@ fn start(intercepted: &Intercepted, identity: Arc<Identity>, scope: Option<Scope
         netns: flow.netns,
         decision: Decision::Allow,
         started: Timestamps::now(),
+        extra: SessionExtra { tags, ..SessionExtra::default() },
     }
 }
 

@@ -71,6 +71,11 @@ pub enum RecordError {
         /// The segment.
         path: PathBuf,
     },
+    /// Payloads are to be encrypted, and there is no key.
+    #[error(
+        "payloads are to be encrypted, and there is no key: give systemd the credential sallyport-payload-key, or set payload_key in [audit]"
+    )]
+    NoPayloadKey,
     /// The recorder was closed, or its thread is gone.
     #[error("the recorder is closed")]
     Closed,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sallyport_ebpf as abi;
 use serde::Serialize;
 
-use super::{Decision, Timestamps};
+use super::{Decision, SessionId, Timestamps};
 use crate::identity::Identity;
 
 /// What happened.
@@ -45,6 +45,24 @@ pub enum EventKind {
     Reloaded,
     /// Reports were lost; the count says how many.
     Lost,
+    /// Who acts, or for whom, is another from here on.
+    IdentityChanged,
+    /// Another set of policies decides from here on.
+    PolicyChanged,
+    /// Something went on although it could not be recorded; the count says how often.
+    Unrecorded,
+    /// The wall clock was set back.
+    ClockStepped,
+    /// A segment was found damaged, and set aside.
+    StoreDamaged,
+    /// An old segment was removed; what stands for it is in the detail.
+    Pruned,
+    /// A segment may not be removed from here on.
+    HoldPlaced,
+    /// It may again.
+    HoldLifted,
+    /// Checkpoints are signed with another key from here on.
+    KeyRotated,
 }
 
 impl EventKind {
@@ -68,6 +86,15 @@ impl EventKind {
             Self::Detached => "detached",
             Self::Reloaded => "reloaded",
             Self::Lost => "lost",
+            Self::IdentityChanged => "identity-changed",
+            Self::PolicyChanged => "policy-changed",
+            Self::Unrecorded => "unrecorded",
+            Self::ClockStepped => "clock-stepped",
+            Self::StoreDamaged => "store-damaged",
+            Self::Pruned => "pruned",
+            Self::HoldPlaced => "hold-placed",
+            Self::HoldLifted => "hold-lifted",
+            Self::KeyRotated => "key-rotated",
         }
     }
 }
@@ -99,9 +126,28 @@ pub struct EventRecord {
     pub last: Timestamps,
     /// In a sentence, for the operator.
     pub detail: Option<String>,
+    /// The session it happened in.
+    pub session: Option<SessionId>,
+    /// For machines, a JSON object.
+    pub data: Option<String>,
 }
 
 impl EventRecord {
+    /// Whether it is about the daemon or an operator's deed: recorded even when there is room for nothing else.
+    pub(super) fn is_vital(&self) -> bool {
+        matches!(
+            self.kind,
+            EventKind::Started
+                | EventKind::Stopped
+                | EventKind::Adopted
+                | EventKind::BypassOpened
+                | EventKind::BypassClosed
+                | EventKind::Detached
+                | EventKind::Unrecorded
+                | EventKind::Pruned
+        )
+    }
+
     /// One event at one instant; the rest is filled in with `EventRecord { scope, ..EventRecord::new(kind, at) }`.
     #[must_use]
     pub fn new(kind: EventKind, at: Timestamps) -> Self {
@@ -118,6 +164,8 @@ impl EventRecord {
             first: at,
             last: at,
             detail: None,
+            session: None,
+            data: None,
         }
     }
 }

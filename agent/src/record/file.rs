@@ -16,21 +16,68 @@ use super::RecordError;
 const AUDIT_GROUP: &str = "sallyport-audit";
 const DIRECTORY_MODE: u32 = 0o750;
 const FILE_MODE: u32 = 0o640;
+const CLOSED_MODE: u32 = 0o440;
 /// How long a writer waits for another process's transaction; they last well under a millisecond.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 /// The write-ahead log is cut back to this when it starts over, bytes.
 const KEPT_LOG: u32 = 16 << 20;
-/// Prepared statements kept per connection; the writer has about ten.
-const STATEMENTS: usize = 32;
+/// Prepared statements kept per connection; the writer has about thirty.
+const STATEMENTS: usize = 64;
 
 /// Directory of the segments.
 pub(super) fn directory(state_dir: &Path) -> PathBuf {
     state_dir.join("sessions")
 }
 
-/// The segment written to.
-pub(super) fn live_segment(directory: &Path) -> PathBuf {
-    directory.join("000001.sqlite")
+/// Number and state of a segment's file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SegmentFile {
+    /// Segments count from one.
+    pub(crate) number: u64,
+    /// Written to, or to be finalised.
+    pub(crate) live: bool,
+    /// Where it is.
+    pub(crate) path: PathBuf,
+}
+
+/// A segment that is written to.
+pub(super) fn live(directory: &Path, number: u64) -> PathBuf {
+    directory.join(format!("{number:06}.live.sqlite"))
+}
+
+/// A segment that is finalised.
+pub(super) fn closed(directory: &Path, number: u64) -> PathBuf {
+    directory.join(format!("{number:06}.sqlite"))
+}
+
+/// What stands for a segment that was removed.
+pub(super) fn stub(directory: &Path, number: u64) -> PathBuf {
+    directory.join(format!("{number:06}.pruned"))
+}
+
+/// Every segment of a store, oldest first. Of one that is there in both states only the finalised file counts.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub(crate) fn segments(directory: &Path) -> io::Result<Vec<SegmentFile>> {
+    let mut found: Vec<SegmentFile> = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        let Some((digits, rest)) = name.split_once('.') else { continue };
+        let live = match rest {
+            "live.sqlite" => true,
+            "sqlite" => false,
+            _ => continue,
+        };
+        if let (6.., Ok(number)) = (digits.len(), digits.parse()) {
+            found.push(SegmentFile { number, live, path });
+        }
+    }
+    // False sorts before true.
+    found.sort();
+    found.dedup_by_key(|segment| segment.number);
+    Ok(found)
 }
 
 /// The write-ahead log of a segment.
@@ -40,8 +87,8 @@ pub(super) fn log_of(segment: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Makes the directory and an empty segment with the right owner and mode, unless they are there.
-pub(super) fn prepare(directory: &Path, segment: &Path) -> Result<(), RecordError> {
+/// Makes the directory with the right owner and mode, unless it is there.
+pub(super) fn prepare_directory(directory: &Path) -> Result<(), RecordError> {
     let group = audit_group(Path::new("/etc/group"));
     if !directory.is_dir() {
         DirBuilder::new()
@@ -51,6 +98,12 @@ pub(super) fn prepare(directory: &Path, segment: &Path) -> Result<(), RecordErro
             .map_err(|e| RecordError::file("create", directory, e))?;
         own(directory, DIRECTORY_MODE, group)?;
     }
+    Ok(())
+}
+
+/// Makes an empty segment with the right owner and mode, unless it is there.
+pub(super) fn prepare(segment: &Path) -> Result<(), RecordError> {
+    let group = audit_group(Path::new("/etc/group"));
     // An existing file is left closed: closing any descriptor of it would drop the locks SQLite holds in this process.
     match OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(segment) {
         // The log and the shared memory file take owner and mode from the segment.
@@ -58,6 +111,11 @@ pub(super) fn prepare(directory: &Path, segment: &Path) -> Result<(), RecordErro
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(e) => Err(RecordError::file("create", segment, e)),
     }
+}
+
+/// Gives a finalised segment the mode and group under which auditors read it and nobody writes it.
+pub(super) fn own_closed(path: &Path) -> Result<(), RecordError> {
+    own(path, CLOSED_MODE, audit_group(Path::new("/etc/group")))
 }
 
 fn own(path: &Path, mode: u32, group: Option<u32>) -> Result<(), RecordError> {

@@ -15,13 +15,18 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
+use super::ledger::Ledger;
+use super::session::SessionExtra;
 use super::{Decision, Protocol, RecordError, SessionId, SessionStart, Timestamps, rows};
 
 /// The file is emptied when it is longer than this, bytes, and everything in it is committed.
 const LONG: u64 = 256 * 1024;
-/// Longest body: fixed fields and the longest scope name.
-const MAX_BODY: usize = 256;
-const FIXED: usize = 16 + 8 + 8 + 8 + 8 + 1 + 1 + 18 + 18;
+/// Longest body; a session with more to say is committed at once instead.
+const MAX_BODY: usize = 4096;
+/// Fixed fields, and the lengths of six texts.
+const FIXED: usize = 16 + 8 + 8 + 8 + 8 + 1 + 1 + 18 + 18 + 6 * 2;
+/// The length that says that there is no text.
+const NO_TEXT: u16 = u16::MAX;
 const MODE: u32 = 0o640;
 
 /// A session that begins, with its process as a row number.
@@ -36,12 +41,24 @@ pub(super) struct Intent {
     pub(super) client: SocketAddr,
     pub(super) destination: SocketAddr,
     pub(super) scope: Option<String>,
+    pub(super) extra: SessionExtra,
 }
 
 impl Intent {
     pub(super) fn new(id: SessionId, process: i64, start: SessionStart) -> Self {
-        let SessionStart { scope, protocol, client, destination, netns, decision, started, .. } = start;
-        Self { id, process, netns, started, protocol, decision, client, destination, scope }
+        let SessionStart { scope, protocol, client, destination, netns, decision, started, extra, .. } = start;
+        Self { id, process, netns, started, protocol, decision, client, destination, scope, extra }
+    }
+
+    fn texts(&self) -> [Option<&str>; 6] {
+        let [a, b, c, d, e] = self.extra.columns();
+        [self.scope.as_deref(), a, b, c, d, e]
+    }
+
+    /// Whether a session can be written as an intent.
+    pub(super) fn fits(start: &SessionStart) -> bool {
+        let texts = start.extra.columns().into_iter().chain([start.scope.as_deref()]);
+        FIXED + texts.flatten().map(str::len).sum::<usize>() <= MAX_BODY
     }
 
     /// The record, written into `buffer`, which is cleared first.
@@ -57,11 +74,7 @@ impl Intent {
             Protocol::Tcp => 0,
             Protocol::Mptcp => 1,
         });
-        buffer.push(match self.decision {
-            Decision::Allow => 0,
-            Decision::Deny => 1,
-            Decision::WouldDeny => 2,
-        });
+        buffer.push(self.decision.code());
         for address in [self.client, self.destination] {
             let ip = match address.ip() {
                 IpAddr::V4(v4) => v4.to_ipv6_mapped(),
@@ -70,7 +83,10 @@ impl Intent {
             buffer.extend(ip.octets());
             buffer.extend(address.port().to_le_bytes());
         }
-        buffer.extend(self.scope.as_deref().unwrap_or_default().as_bytes());
+        for text in self.texts() {
+            buffer.extend(text.map_or(NO_TEXT, |text| text.len() as u16).to_le_bytes());
+            buffer.extend(text.unwrap_or_default().as_bytes());
+        }
         let body = buffer.get(8..).unwrap_or_default();
         let (length, check) = ((body.len() as u32).to_le_bytes(), check(body).to_le_bytes());
         buffer.splice(..8, length.into_iter().chain(check));
@@ -102,18 +118,11 @@ impl Intent {
                 [1] => Protocol::Mptcp,
                 _ => return None,
             },
-            decision: match body.take()? {
-                [0] => Decision::Allow,
-                [1] => Decision::Deny,
-                [2] => Decision::WouldDeny,
-                _ => return None,
-            },
+            decision: Decision::from_code(u8::from_le_bytes(body.take()?))?,
             client: body.address()?,
             destination: body.address()?,
-            scope: match std::str::from_utf8(body.0).ok()? {
-                "" => None,
-                scope => Some(scope.to_owned()),
-            },
+            scope: body.text()?,
+            extra: SessionExtra::from_columns([body.text()?, body.text()?, body.text()?, body.text()?, body.text()?]),
         };
         Some((intent, rest))
     }
@@ -126,6 +135,17 @@ impl Reader<'_> {
         let (head, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(*head)
+    }
+
+    /// A text, or that there is none; the outer `None` when the bytes are not whole.
+    fn text(&mut self) -> Option<Option<String>> {
+        let length = u16::from_le_bytes(self.take()?);
+        if length == NO_TEXT {
+            return Some(None);
+        }
+        let (text, rest) = self.0.split_at_checked(usize::from(length))?;
+        self.0 = rest;
+        Some(Some(std::str::from_utf8(text).ok()?.to_owned()))
     }
 
     fn address(&mut self) -> Option<SocketAddr> {
@@ -188,11 +208,15 @@ impl Intents {
 }
 
 /// Puts the intents of a writer that is gone into the tables, inside the caller's transaction.
-pub(super) fn replay(conn: &Connection, segment: &Path, writer: i64) -> rusqlite::Result<()> {
+pub(super) fn replay(conn: &Connection, ledger: &mut Ledger, segment: &Path, writer: i64) -> rusqlite::Result<()> {
     let bytes = fs::read(path(segment, writer)).unwrap_or_default();
     let mut rest = bytes.as_slice();
     while let Some((intent, next)) = Intent::decode(rest) {
-        rows::begin(conn, writer, &intent)?;
+        // A power cut may have spared the intent and not its process.
+        let whose = conn.prepare_cached("SELECT 1 FROM process WHERE seq = ?")?.exists([intent.process])?;
+        if whose && rows::find_session(conn, intent.id)?.is_none() {
+            rows::session(conn, ledger, writer, intent.process, &intent)?;
+        }
         rest = next;
     }
     Ok(())
@@ -220,18 +244,23 @@ mod tests {
         let address = address.prop_map(|(ip, port)| SocketAddr::new(ip.to_canonical(), port));
         let numbers = (any::<[u8; 16]>(), any::<i64>(), any::<u64>(), any::<i64>(), any::<u64>());
         let decision = prop_oneof![Just(Decision::Allow), Just(Decision::Deny), Just(Decision::WouldDeny)];
-        let scope = proptest::option::of("[a-z0-9-]{1,64}");
-        (numbers, decision, any::<bool>(), [address.clone(), address], scope).prop_map(
-            |((id, process, netns, wall_ns, boot_ns), decision, mptcp, [client, destination], scope)| Intent {
-                id: SessionId::from_bytes(id),
-                process,
-                netns,
-                started: Timestamps { wall_ns, boot_ns },
-                protocol: if mptcp { Protocol::Mptcp } else { Protocol::Tcp },
-                decision,
-                client,
-                destination,
-                scope,
+        let text = || proptest::option::of("[a-z0-9-]{0,64}");
+        let texts = [text(), text(), text(), text(), text(), text()];
+        (numbers, decision, any::<bool>(), [address.clone(), address], texts).prop_map(
+            |((id, process, netns, wall_ns, boot_ns), decision, mptcp, [client, destination], texts)| {
+                let [scope, a, b, c, d, e] = texts;
+                Intent {
+                    id: SessionId::from_bytes(id),
+                    process,
+                    netns,
+                    started: Timestamps { wall_ns, boot_ns },
+                    protocol: if mptcp { Protocol::Mptcp } else { Protocol::Tcp },
+                    decision,
+                    client,
+                    destination,
+                    scope,
+                    extra: SessionExtra::from_columns([a, b, c, d, e]),
+                }
             },
         )
     }

@@ -8,28 +8,44 @@
 //! which stay as they are when tables change; [`Store`] reads the same files without write access.
 
 mod checkpoint;
+mod damage;
 mod error;
 mod event;
 mod file;
 mod found;
 mod intents;
+mod ledger;
+mod opening;
+mod options;
+mod payload;
 mod process;
+mod proof;
 mod queue;
 mod read;
 mod recorded;
 mod recorder;
+mod request;
+mod reserve;
 mod rows;
 mod schema;
+mod sealing;
+mod segment;
 mod session;
+mod stamp;
 #[cfg(test)]
 mod tests;
+mod words;
 mod writer;
 mod writers;
 
 pub use error::{RecordError, StoreError};
 pub use event::{EventKind, EventRecord, hook_name};
 pub use found::{EventRow, SessionDetail, SessionRow};
+pub use options::{Options, PayloadLimits};
 pub use read::{Filter, Store};
 pub use recorded::{Recorded, Unrecorded};
 pub use recorder::{Recorder, Role};
-pub use session::{Decision, Outcome, Protocol, SessionEnd, SessionId, SessionStart, Timestamps};
+pub use request::{
+    ApprovalRecord, ApprovalState, Direction, Durability, PayloadRecord, RequestRecord, ResponseRecord, Status,
+};
+pub use session::{Decision, Outcome, Protocol, SessionEnd, SessionExtra, SessionId, SessionStart, Timestamps};

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest as _, Sha256};
 
+use super::ledger::Ledger;
+use super::schema::PROCESS;
 use crate::identity::Identity;
 
 /// Identities whose row is known without asking; past this all are forgotten.
@@ -17,12 +19,17 @@ pub(super) struct ProcessRows(HashMap<usize, (Arc<Identity>, i64)>);
 
 impl ProcessRows {
     /// The row of an identity, inserted when there is none; inside the caller's transaction.
-    pub(super) fn row(&mut self, conn: &Connection, identity: &Arc<Identity>) -> rusqlite::Result<i64> {
+    pub(super) fn row(
+        &mut self,
+        conn: &Connection,
+        ledger: &mut Ledger,
+        identity: &Arc<Identity>,
+    ) -> rusqlite::Result<i64> {
         let address = Arc::as_ptr(identity).addr();
         if let Some((_, row)) = self.0.get(&address) {
             return Ok(*row);
         }
-        let row = find_or_insert(conn, identity)?;
+        let row = find_or_insert(conn, ledger, identity)?;
         if self.0.len() >= KNOWN {
             self.0.clear();
         }
@@ -41,55 +48,54 @@ impl ProcessRows {
     }
 }
 
-fn find_or_insert(conn: &Connection, identity: &Identity) -> rusqlite::Result<i64> {
+fn find_or_insert(conn: &Connection, ledger: &mut Ledger, identity: &Identity) -> rusqlite::Result<i64> {
     let digest = digest(identity)?;
     let found = conn
-        .prepare_cached("SELECT id FROM process WHERE digest = ?1")?
+        .prepare_cached("SELECT seq FROM process WHERE digest = ?1")?
         .query_row([&digest], |row| row.get(0))
         .optional()?;
-    if let Some(row) = found {
-        return Ok(row);
+    match found {
+        Some(row) => Ok(row),
+        None => insert(conn, ledger, identity, &digest),
     }
-    insert(conn, identity, &digest)?;
-    Ok(conn.last_insert_rowid())
 }
 
-fn insert(conn: &Connection, identity: &Identity, digest: &[u8; 32]) -> rusqlite::Result<()> {
+fn insert(conn: &Connection, ledger: &mut Ledger, identity: &Identity, digest: &[u8; 32]) -> rusqlite::Result<i64> {
     let p = &identity.process;
     let (exe, login) = (p.executable.as_ref(), p.login.as_ref());
-    conn.prepare_cached(
-        "INSERT INTO process (digest, workload, pid, started_boot_ns, exe, exe_on_host, exe_dev, exe_ino, exe_sha256,
-            argv, uid, gid, user, login_uid, login_session, login_user, cgroup, cgroup_id, unit, user_unit, slice,
-            container, parents, attestation)
-         VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24)",
-    )?
-    .execute(params![
-        digest,
-        identity.workload.as_str(),
-        p.tgid,
-        p.started.cast_signed(),
-        exe.map(|e| e.path.to_string_lossy()),
-        exe.map(|e| e.on_host),
-        exe.map(|e| e.dev.cast_signed()),
-        exe.map(|e| e.ino.cast_signed()),
-        exe.and_then(|e| e.sha256).map(|sha256| sha256.to_string()),
-        json(&p.argv)?,
-        p.uid,
-        p.gid,
-        p.user,
-        login.map(|l| l.uid),
-        login.and_then(|l| l.session),
-        login.and_then(|l| l.user.as_deref()),
-        p.cgroup,
-        p.cgroup_id.cast_signed(),
-        p.unit,
-        p.user_unit,
-        p.slice,
-        p.container,
-        json(&p.parents)?,
-        p.attestation.as_str(),
-    ])?;
-    Ok(())
+    let path = exe.map(|e| e.path.to_string_lossy());
+    let sha256 = exe.and_then(|e| e.sha256).map(|sha256| sha256.to_string());
+    let (argv, parents) = (json(&p.argv)?, json(&p.parents)?);
+    ledger.append(
+        conn,
+        &PROCESS,
+        &[
+            digest.into(),
+            identity.workload.as_str().into(),
+            p.tgid.into(),
+            p.started.into(),
+            path.as_deref().into(),
+            exe.map(|e| e.on_host).into(),
+            exe.map(|e| e.dev).into(),
+            exe.map(|e| e.ino).into(),
+            sha256.as_deref().into(),
+            (&argv).into(),
+            p.uid.into(),
+            p.gid.into(),
+            p.user.as_deref().into(),
+            login.map(|l| l.uid).into(),
+            login.and_then(|l| l.session).into(),
+            login.and_then(|l| l.user.as_deref()).into(),
+            p.cgroup.as_str().into(),
+            p.cgroup_id.into(),
+            p.unit.as_deref().into(),
+            p.user_unit.as_deref().into(),
+            p.slice.as_deref().into(),
+            p.container.as_deref().into(),
+            (&parents).into(),
+            p.attestation.as_str().into(),
+        ],
+    )
 }
 
 /// Digest over every fact: two rows with the same one are the same process in the same state.

@@ -1,5 +1,5 @@
-//! What waits for the writer: the urgent, whose senders wait for its commit, and the patient, which is in the intents
-//! already or can be told later.
+//! What waits for the writer, in the order it came: the urgent, whose senders wait for its commit, and the patient, which
+//! is in the intents already or can be told later.
 //!
 //! Bounded: whoever comes when it is full waits for room.
 
@@ -34,26 +34,39 @@ pub(super) struct Queue {
 
 #[derive(Debug)]
 struct State {
-    urgent: Vec<Command>,
-    patient: Vec<Command>,
+    /// In the order they came.
+    waiting: Vec<Command>,
+    /// Somebody waits for one of them.
+    urgent: bool,
     since: Option<Instant>,
     intents: Intents,
     /// Process rows that are committed, by the identity's address. Keeping it alive keeps the address its own.
     known: HashMap<usize, (Arc<Identity>, i64)>,
     /// The last commit failed: until one succeeds nobody is told that anything is recorded.
     failing: bool,
+    /// Another segment is being begun: until it is, nothing goes into the intents.
+    changing: bool,
     closed: bool,
+}
+
+impl State {
+    fn take(&mut self) -> Vec<Command> {
+        self.since = None;
+        self.urgent = false;
+        std::mem::take(&mut self.waiting)
+    }
 }
 
 impl Queue {
     pub(super) fn new(intents: Intents) -> Self {
         let state = State {
-            urgent: Vec::new(),
-            patient: Vec::new(),
+            waiting: Vec::new(),
+            urgent: false,
             since: None,
             intents,
             known: HashMap::new(),
             failing: false,
+            changing: false,
             closed: false,
         };
         Self { state: Mutex::new(state), wake: Condvar::new(), room: Semaphore::new(ROOM) }
@@ -65,16 +78,18 @@ impl Queue {
         self.make_room().await?;
         let mut state = self.lock();
         let process = state.known.get(&Arc::as_ptr(&start.identity).addr()).map(|(_, row)| *row);
-        let Some(process) = process.filter(|_| !state.failing && !state.closed) else {
+        let ready = !state.failing && !state.changing && !state.closed && Intent::fits(&start);
+        let Some(process) = process.filter(|_| ready) else {
             self.room.add_permits(1);
             return Ok(Some(start));
         };
+        let who = Arc::clone(&start.identity);
         let intent = Intent::new(id, process, start);
         if let Err(error) = state.intents.write(&intent) {
             self.room.add_permits(1);
             return Err(state.intents.failed(error));
         }
-        self.add_patient(state, Command::Intended(intent));
+        self.add_patient(state, Command::Intended { intent, who });
         Ok(None)
     }
 
@@ -97,7 +112,8 @@ impl Queue {
     pub(super) async fn add_now(&self, command: Command) -> Result<(), RecordError> {
         self.make_room().await?;
         let mut state = self.open()?;
-        state.urgent.push(command);
+        state.waiting.push(command);
+        state.urgent = true;
         drop(state);
         self.wake.notify_one();
         Ok(())
@@ -109,11 +125,9 @@ impl Queue {
         loop {
             let patience = if state.failing { RETRY } else { LINGER };
             let left = state.since.map(|since| patience.saturating_sub(since.elapsed()));
-            let enough = state.patient.len() >= COMPANY && !state.failing;
-            if !state.urgent.is_empty() || enough || left == Some(Duration::ZERO) || state.closed {
-                let mut batch = std::mem::take(&mut state.patient);
-                batch.append(&mut state.urgent);
-                state.since = None;
+            let enough = state.waiting.len() >= COMPANY && !state.failing;
+            if state.urgent || enough || left == Some(Duration::ZERO) || state.closed {
+                let batch = state.take();
                 self.room.add_permits(batch.len());
                 return (!batch.is_empty()).then_some(batch);
             }
@@ -128,17 +142,37 @@ impl Queue {
     pub(super) fn committed(&self) {
         let mut state = self.lock();
         state.failing = false;
-        if state.patient.is_empty() {
+        if state.waiting.is_empty() {
             state.intents.all_committed();
         }
+    }
+
+    /// For the writer, before it begins another segment: from here on nothing goes into the intents. Returns what waits.
+    pub(super) fn pause(&self) -> Vec<Command> {
+        let mut state = self.lock();
+        state.changing = true;
+        state.known.clear();
+        let batch = state.take();
+        self.room.add_permits(batch.len());
+        batch
+    }
+
+    /// For the writer: goes on, with the intents of another segment or, when none could be begun, with those of before.
+    pub(super) fn resume(&self, intents: Option<Intents>) {
+        let mut state = self.lock();
+        if let Some(intents) = intents {
+            state.intents.remove();
+            state.intents = intents;
+        }
+        state.changing = false;
     }
 
     /// For the writer: these could not be committed. They are tried again, before anything that came since.
     pub(super) fn put_back(&self, mut commands: Vec<Command>) {
         let mut state = self.lock();
         state.failing = true;
-        commands.append(&mut state.patient);
-        state.patient = commands;
+        commands.append(&mut state.waiting);
+        state.waiting = commands;
         state.since = Some(Instant::now());
     }
 
@@ -164,12 +198,12 @@ impl Queue {
     }
 
     fn add_patient(&self, mut state: MutexGuard<'_, State>, command: Command) {
-        state.patient.push(command);
+        state.waiting.push(command);
         let first = state.since.is_none();
         if first {
             state.since = Some(Instant::now());
         }
-        let enough = state.patient.len() == COMPANY;
+        let enough = state.waiting.len() == COMPANY;
         drop(state);
         if first || enough {
             self.wake.notify_one();

@@ -36,11 +36,13 @@ pub struct Filter {
 const SESSION_COLUMNS: &str = "s.id, s.started_ns, e.ended_ns, s.scope, p.workload, s.decision,
     coalesce(e.outcome, 'open') AS outcome, e.detail, s.protocol, s.client_addr, s.client_port, s.dest_addr,
     s.dest_port, e.bytes_out, e.bytes_in, p.pid, p.exe, p.uid, p.user, p.login_user, p.login_uid, p.unit, p.container";
-const SESSION_TABLES: &str = "session s JOIN process p ON p.id = s.process LEFT JOIN session_end e ON e.id = s.id";
+const SESSION_TABLES: &str =
+    "session s JOIN process p ON p.seq = s.process LEFT JOIN session_end e ON e.session = s.seq";
 const DETAIL_COLUMNS: &str = "s.netns, s.started_boot_ns, e.ended_boot_ns,
     p.started_boot_ns AS process_started_boot_ns, p.exe_sha256, p.exe_on_host, p.argv, p.gid, p.login_session,
     p.user_unit, p.slice, p.cgroup, p.cgroup_id, p.parents, p.attestation";
-const EVENT_COLUMNS: &str = "v.id, v.first_ns, v.last_ns, v.kind, v.hook, v.decision, v.scope, v.count, p.workload,
+const EVENT_COLUMNS: &str =
+    "v.seq AS id, v.first_ns, v.last_ns, v.kind, v.hook, v.decision, v.scope, v.count, p.workload,
     coalesce(p.pid, v.pid) AS pid, coalesce(p.uid, v.uid) AS uid, coalesce(p.cgroup_id, v.cgroup_id) AS cgroup_id,
     p.exe, p.user, p.login_user, p.unit, v.protocol, v.dest_addr, v.dest_port, v.detail";
 
@@ -51,7 +53,8 @@ impl Store {
     /// When there is none, or it may not be read, or was written by a later version.
     pub fn open_read_only(state_dir: &Path) -> Result<Self, StoreError> {
         let directory = file::directory(state_dir);
-        let segment = file::live_segment(&directory);
+        let segments = file::segments(&directory).unwrap_or_default();
+        let segment = segments.last().map_or_else(|| file::live(&directory, 1), |last| last.path.clone());
         match std::fs::metadata(&segment) {
             Ok(_) => {}
             Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
@@ -77,6 +80,7 @@ impl Store {
     /// When the store cannot be read.
     pub fn list(&self, filter: &Filter) -> Result<Vec<SessionRow>, StoreError> {
         let mut wanted = Where::default();
+        wanted.conditions.push("s.continues IS NULL");
         wanted.by("s.started_ns >= ?", filter.since_ns);
         wanted.by("s.started_ns < ?", filter.until_ns);
         wanted.by("coalesce(e.outcome, 'open') = ?", filter.outcome.map(Outcome::as_str));
@@ -127,7 +131,7 @@ impl Store {
         );
         wanted.people(filter);
         let sql = format!(
-            "SELECT {EVENT_COLUMNS} FROM event v LEFT JOIN process p ON p.id = v.process {} ORDER BY v.id DESC {}",
+            "SELECT {EVENT_COLUMNS} FROM event v LEFT JOIN process p ON p.seq = v.process {} ORDER BY v.seq DESC {}",
             wanted.clause(),
             limit(filter)
         );

@@ -1,14 +1,18 @@
 //! The handle everyone records through.
 
 use std::ops::Deref;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::options::{Options, PayloadLimits};
+use super::payload::{self, Meter};
 use super::queue::Queue;
-use super::writer::{self, Begin, Command};
-use super::{EventRecord, Outcome, RecordError, SessionEnd, SessionId, SessionStart, Timestamps, file};
+use super::request::{ApprovalRecord, Direction, Durability, PayloadRecord, RequestRecord, ResponseRecord};
+use super::sealing::ChunkKeys;
+use super::writer::{Begin, Command};
+use super::{EventRecord, Outcome, RecordError, SessionEnd, SessionId, SessionStart, Timestamps, file, opening};
 
 /// Why a process writes the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +36,8 @@ impl Role {
 #[derive(Clone, Debug)]
 pub struct Recorder {
     queue: Arc<Handle>,
-    segment: Arc<PathBuf>,
+    limits: PayloadLimits,
+    keys: Option<Arc<ChunkKeys>>,
 }
 
 /// The queue, closed when the last recorder is gone.
@@ -54,12 +59,12 @@ impl Drop for Handle {
 }
 
 impl Recorder {
-    /// Opens the store below `state_dir` next to whoever else writes it: [`Recorder::open_as`] with [`Role::Exec`].
+    /// Opens the store below `state_dir` with what holds without a configuration, next to whoever else writes it.
     ///
     /// # Errors
     /// As [`Recorder::open_as`].
     pub fn open(state_dir: &Path) -> Result<Self, RecordError> {
-        Self::open_as(state_dir, Role::Exec)
+        Self::open_as(state_dir, Role::Exec, &Options::default())
     }
 
     /// Opens the store below `state_dir`, making it if there is none, and starts the writer thread. Sessions that a
@@ -67,17 +72,10 @@ impl Recorder {
     ///
     /// # Errors
     /// When the store cannot be written; for a daemon also when another one holds it.
-    pub fn open_as(state_dir: &Path, role: Role) -> Result<Self, RecordError> {
-        let directory = file::directory(state_dir);
-        let segment = file::live_segment(&directory);
-        let queue = writer::start(&directory, &segment, role)?;
-        Ok(Self { queue: Arc::new(Handle(queue)), segment: Arc::new(segment) })
-    }
-
-    /// The file being written.
-    #[must_use]
-    pub fn segment(&self) -> &Path {
-        &self.segment
+    pub fn open_as(state_dir: &Path, role: Role, options: &Options) -> Result<Self, RecordError> {
+        let keys = options.encrypt.then(|| ChunkKeys::load(options.payload_key.as_deref())).transpose()?;
+        let queue = opening::start(&file::directory(state_dir), options, role)?;
+        Ok(Self { queue: Arc::new(Handle(queue)), limits: options.payload, keys: keys.map(Arc::new) })
     }
 
     /// Records that a session begins. From the return on the record survives `kill -9`: it is in the intents, or in the
@@ -114,6 +112,42 @@ impl Recorder {
         self.ask(|reply| Command::Event { event: Box::new(event), reply }).await
     }
 
+    /// Records a request with its decision, as durably as asked.
+    ///
+    /// # Errors
+    /// When it could not be recorded: it must not be forwarded.
+    pub async fn request(&self, request: RequestRecord, durability: Durability) -> Result<(), RecordError> {
+        let request = Box::new(request);
+        match durability {
+            Durability::BeforeForward => self.ask(|reply| Command::Request { request, reply: Some(reply) }).await,
+            Durability::Batched => self.queue.add_later(Command::Request { request, reply: None }).await,
+        }
+    }
+
+    /// Records what came back for a request, a moment after the return.
+    ///
+    /// # Errors
+    /// When the recorder is closed.
+    pub async fn response(&self, response: ResponseRecord) -> Result<(), RecordError> {
+        self.queue.add_later(Command::Response(Box::new(response))).await
+    }
+
+    /// Records a step of an approval; on the disk when this returns.
+    ///
+    /// # Errors
+    /// When it could not be recorded: it must not take effect.
+    pub async fn approval(&self, approval: ApprovalRecord) -> Result<(), RecordError> {
+        let approval = Box::new(approval);
+        self.ask(|reply| Command::Approval { approval, reply }).await
+    }
+
+    /// Starts to keep what passes in a session; `None` when the configuration keeps nothing.
+    #[must_use]
+    pub fn tap(&self, session: SessionId) -> Option<Tap> {
+        let recorder = self.clone();
+        (self.limits.session > 0).then(|| Tap { recorder, session, meter: Meter::default() })
+    }
+
     /// Waits until all that was recorded before is on the disk, power loss included.
     ///
     /// # Errors
@@ -138,6 +172,34 @@ impl Recorder {
         let (reply, done) = oneshot::channel();
         self.queue.add_now(command(reply)).await?;
         done.await.unwrap_or(Err(RecordError::Closed))
+    }
+}
+
+/// Keeps what passes in one session, as much as the configuration says.
+#[derive(Debug)]
+pub struct Tap {
+    recorder: Recorder,
+    session: SessionId,
+    meter: Meter,
+}
+
+impl Tap {
+    /// Records masked bytes that passed. What is past the limits is counted and digested, not kept.
+    ///
+    /// # Errors
+    /// When the recorder is closed.
+    pub async fn pass(
+        &self,
+        direction: Direction,
+        position: u64,
+        n: Option<u64>,
+        bytes: Vec<u8>,
+    ) -> Result<(), RecordError> {
+        let keep = self.meter.take(bytes.len(), self.recorder.limits);
+        let record = PayloadRecord { session: self.session, n, direction, at: Timestamps::now(), position, bytes };
+        let sealer = self.recorder.keys.as_ref().and_then(|keys| keys.current());
+        let piece = payload::prepare(record, keep, sealer);
+        self.recorder.queue.add_later(Command::Payload(Box::new(piece))).await
     }
 }
 

@@ -1,93 +1,261 @@
-//! Inserts of sessions, their ends, and events: the statements of the hot path.
+//! What each record looks like as rows: the statements of the hot path.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension};
 
 use super::event::{EventRecord, hook_name};
 use super::intents::Intent;
+use super::ledger::{Ledger, Value};
 use super::process::ProcessRows;
-use super::{SessionEnd, SessionId};
+use super::request::{ApprovalRecord, RequestRecord, ResponseRecord};
+use super::schema::{APPROVAL, EVENT, REQUEST, RESPONSE, SESSION, SESSION_END};
+use super::words::Words;
+use super::{Decision, SessionEnd, SessionId};
+use crate::identity::Identity;
 
-/// Adds a session that begins. One that is there already, by an earlier reading of the same intent, stays as it is.
-pub(super) fn begin(conn: &Connection, writer: i64, intent: &Intent) -> rusqlite::Result<()> {
-    let (client, destination) = (address(intent.client), address(intent.destination));
-    conn.prepare_cached(
-        "INSERT INTO session (id, writer, process, scope, protocol, client_addr, client_port, dest_addr, dest_port,
-            netns, decision, started_ns, started_boot_ns)
-         VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13) ON CONFLICT (id) DO NOTHING",
-    )?
-    .execute(params![
-        intent.id.as_bytes(),
-        writer,
-        intent.process,
-        intent.scope,
-        intent.protocol.as_str(),
-        client.0,
-        client.1,
-        destination.0,
-        destination.1,
-        intent.netns.cast_signed(),
-        intent.decision.as_str(),
-        intent.started.wall_ns,
-        intent.started.boot_ns.cast_signed(),
-    ])?;
-    Ok(())
+/// A session this writer began and did not end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Open {
+    pub(super) row: i64,
+    pub(super) started_boot_ns: u64,
 }
 
-/// Adds the end of a session. The first end stands: a second one changes nothing.
-pub(super) fn end(conn: &Connection, id: SessionId, end: &SessionEnd) -> rusqlite::Result<()> {
-    conn.prepare_cached(
-        "INSERT INTO session_end (id, outcome, detail, bytes_out, bytes_in, ended_ns, ended_boot_ns)
-         VALUES (?1,?2,?3,?4,?5,?6,?7) ON CONFLICT (id) DO NOTHING",
-    )?
-    .execute(params![
-        id.as_bytes(),
-        end.outcome.as_str(),
-        end.detail,
-        end.bytes_out.cast_signed(),
-        end.bytes_in.cast_signed(),
-        end.ended.wall_ns,
-        end.ended.boot_ns.cast_signed(),
-    ])?;
-    Ok(())
+/// Where rows of one segment go, and the numbers of those that others name.
+#[derive(Debug)]
+pub(super) struct Rows {
+    pub(super) ledger: Ledger,
+    pub(super) writer: i64,
+    pub(super) processes: ProcessRows,
+    pub(super) words: Words,
+    pub(super) open: HashMap<SessionId, Open>,
+    /// What `open` was before this transaction.
+    undo: Vec<(SessionId, Option<Open>)>,
 }
 
-/// Adds an event.
-pub(super) fn event(
+impl Rows {
+    pub(super) fn new(ledger: Ledger, writer: i64) -> Self {
+        Self {
+            ledger,
+            writer,
+            processes: ProcessRows::default(),
+            words: Words::default(),
+            open: HashMap::new(),
+            undo: Vec::new(),
+        }
+    }
+
+    /// Starts a transaction.
+    pub(super) fn start(&mut self, conn: &Connection) -> rusqlite::Result<()> {
+        self.undo.clear();
+        self.ledger.begin(conn)
+    }
+
+    /// Undoes the transaction: what was numbered in it is not there.
+    pub(super) fn roll_back(&mut self, conn: &Connection) {
+        self.ledger.roll_back(conn);
+        self.processes.forget();
+        self.words.forget();
+        for (id, before) in self.undo.drain(..).rev() {
+            match before {
+                Some(open) => self.open.insert(id, open),
+                None => self.open.remove(&id),
+            };
+        }
+    }
+
+    /// Adds a session that begins. One that is there already, by an earlier reading of the same intent, stays as it is.
+    pub(super) fn begin(&mut self, conn: &Connection, intent: &Intent, who: &Arc<Identity>) -> rusqlite::Result<()> {
+        if self.open.contains_key(&intent.id) {
+            return Ok(());
+        }
+        let process = self.processes.row(conn, &mut self.ledger, who)?;
+        let row = session(conn, &mut self.ledger, self.writer, process, intent)?;
+        self.undo.push((intent.id, None));
+        self.open.insert(intent.id, Open { row, started_boot_ns: intent.started.boot_ns });
+        Ok(())
+    }
+
+    /// Adds the end of a session. The first end stands: a second one changes nothing.
+    pub(super) fn end(&mut self, conn: &Connection, id: SessionId, end: &SessionEnd) -> rusqlite::Result<()> {
+        let Some(open) = self.open.remove(&id) else { return Ok(()) };
+        self.undo.push((id, Some(open)));
+        session_end(conn, &mut self.ledger, open.row, end)
+    }
+
+    /// Adds an event.
+    pub(super) fn event(&mut self, conn: &Connection, event: &EventRecord) -> rusqlite::Result<()> {
+        let process = event.identity.as_ref().map(|who| self.processes.row(conn, &mut self.ledger, who)).transpose()?;
+        let task = event.task.as_ref();
+        let destination = event.destination.map(address);
+        let session = event.session.and_then(|id| self.open.get(&id)).map(|open| open.row);
+        self.ledger.append(
+            conn,
+            &EVENT,
+            &[
+                self.writer.into(),
+                event.kind.as_str().into(),
+                event.hook.map(hook_name).into(),
+                event.decision.map(Decision::as_str).into(),
+                event.scope.as_deref().into(),
+                process.into(),
+                task.map(|t| t.tgid).into(),
+                task.map(|t| t.uid).into(),
+                task.map(|t| t.cgroup).into(),
+                event.protocol.into(),
+                destination.as_ref().map(|d| d.0.as_str()).into(),
+                destination.as_ref().map(|d| d.1).into(),
+                event.count.into(),
+                event.first.wall_ns.into(),
+                event.first.boot_ns.into(),
+                event.last.wall_ns.into(),
+                event.last.boot_ns.into(),
+                event.detail.as_deref().into(),
+                session.into(),
+                event.data.as_deref().into(),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Adds a request. `None` when its session is not open here: then it cannot go on either.
+    pub(super) fn request(&mut self, conn: &Connection, request: &RequestRecord) -> rusqlite::Result<Option<i64>> {
+        let Some(open) = self.open.get(&request.session).copied() else { return Ok(None) };
+        let mut word = |text: &Option<Arc<str>>| self.words.row(conn, &mut self.ledger, text.as_deref());
+        let (statement, policies) = (word(&request.statement)?, word(&request.policies)?);
+        let (facts, detail) = (word(&request.facts)?, word(&request.detail)?);
+        let kind = self.words.row(conn, &mut self.ledger, Some(&*request.kind))?;
+        let row = self.ledger.append(
+            conn,
+            &REQUEST,
+            &[
+                open.row.into(),
+                request.n.into(),
+                request.at.wall_ns.into(),
+                request.at.boot_ns.wrapping_sub(open.started_boot_ns).into(),
+                kind.into(),
+                request.decision.code().into(),
+                statement.into(),
+                policies.into(),
+                facts.into(),
+                request.bytes.into(),
+                detail.into(),
+                request.approval.as_ref().into(),
+            ],
+        )?;
+        Ok(Some(row))
+    }
+
+    /// Adds what came back.
+    pub(super) fn response(&mut self, conn: &Connection, response: &ResponseRecord) -> rusqlite::Result<()> {
+        let Some(open) = self.open.get(&response.session).copied() else { return Ok(()) };
+        let masks = self.words.row(conn, &mut self.ledger, response.masks.as_deref())?;
+        let error = self.words.row(conn, &mut self.ledger, response.error.as_deref())?;
+        self.ledger.append(
+            conn,
+            &RESPONSE,
+            &[
+                open.row.into(),
+                response.n.into(),
+                response.at.boot_ns.wrapping_sub(open.started_boot_ns).into(),
+                response.status.code().into(),
+                response.rows.into(),
+                response.bytes.into(),
+                (response.masked > 0).then_some(response.masked).into(),
+                masks.into(),
+                error.into(),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Adds a step of an approval.
+    pub(super) fn approval(&mut self, conn: &Connection, approval: &ApprovalRecord) -> rusqlite::Result<()> {
+        let session = approval.session.and_then(|id| self.open.get(&id)).map(|open| open.row);
+        self.ledger.append(
+            conn,
+            &APPROVAL,
+            &[
+                (&approval.id).into(),
+                session.into(),
+                approval.n.into(),
+                approval.state.as_str().into(),
+                (&approval.digest).into(),
+                approval.at.wall_ns.into(),
+                approval.at.boot_ns.into(),
+                approval.by.as_deref().into(),
+                approval.reason.as_deref().into(),
+                approval.data.as_deref().into(),
+            ],
+        )?;
+        Ok(())
+    }
+}
+
+/// Adds the row of a session.
+pub(super) fn session(
     conn: &Connection,
+    ledger: &mut Ledger,
     writer: i64,
-    processes: &mut ProcessRows,
-    event: &EventRecord,
+    process: i64,
+    intent: &Intent,
+) -> rusqlite::Result<i64> {
+    let (client, destination) = (address(intent.client), address(intent.destination));
+    let [person, target, tls, policies, tags] = intent.extra.columns();
+    ledger.append(
+        conn,
+        &SESSION,
+        &[
+            intent.id.as_bytes().into(),
+            writer.into(),
+            process.into(),
+            intent.scope.as_deref().into(),
+            intent.protocol.as_str().into(),
+            (&client.0).into(),
+            client.1.into(),
+            (&destination.0).into(),
+            destination.1.into(),
+            intent.netns.into(),
+            intent.decision.as_str().into(),
+            intent.started.wall_ns.into(),
+            intent.started.boot_ns.into(),
+            person.into(),
+            target.into(),
+            tls.into(),
+            policies.into(),
+            tags.into(),
+            Value::Null,
+        ],
+    )
+}
+
+/// The row of a session, if there is one.
+pub(super) fn find_session(conn: &Connection, id: SessionId) -> rusqlite::Result<Option<i64>> {
+    conn.prepare_cached("SELECT seq FROM session WHERE id = ?")?.query_row([id.as_bytes()], |row| row.get(0)).optional()
+}
+
+/// Adds the end of a session, given by its row.
+pub(super) fn session_end(
+    conn: &Connection,
+    ledger: &mut Ledger,
+    session: i64,
+    end: &SessionEnd,
 ) -> rusqlite::Result<()> {
-    let process = event.identity.as_ref().map(|identity| processes.row(conn, identity)).transpose()?;
-    let task = event.task.as_ref();
-    let destination = event.destination.map(address);
-    conn.prepare_cached(
-        "INSERT INTO event (writer, kind, hook, decision, scope, process, pid, uid, cgroup_id, protocol, dest_addr,
-            dest_port, count, first_ns, first_boot_ns, last_ns, last_boot_ns, detail)
-         VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)",
-    )?
-    .execute(params![
-        writer,
-        event.kind.as_str(),
-        event.hook.map(hook_name),
-        event.decision.map(super::Decision::as_str),
-        event.scope,
-        process,
-        task.map(|t| t.tgid),
-        task.map(|t| t.uid),
-        task.map(|t| t.cgroup.cast_signed()),
-        event.protocol,
-        destination.as_ref().map(|d| &d.0),
-        destination.as_ref().map(|d| d.1),
-        event.count.cast_signed(),
-        event.first.wall_ns,
-        event.first.boot_ns.cast_signed(),
-        event.last.wall_ns,
-        event.last.boot_ns.cast_signed(),
-        event.detail,
-    ])?;
+    ledger.append(
+        conn,
+        &SESSION_END,
+        &[
+            session.into(),
+            end.outcome.as_str().into(),
+            end.detail.as_deref().into(),
+            end.bytes_out.into(),
+            end.bytes_in.into(),
+            end.ended.wall_ns.into(),
+            end.ended.boot_ns.into(),
+        ],
+    )?;
     Ok(())
 }
 

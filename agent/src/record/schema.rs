@@ -1,9 +1,12 @@
 //! Tables, views and migrations of a segment.
 //!
-//! Rows are only ever added (an end is a row of its own), so a chain over them stays possible. The hot table has one
-//! b-tree, ordered by an id that grows with time: a session costs one page.
+//! Rows of a *ledger* table are only ever added: each is one leaf of the log, numbered by `seq` through all tables and
+//! segments, with the first eight bytes of its leaf hash beside it as `mark`. An end is a row of its own. `head`, `tile`
+//! and `checkpoint` say what the log looked like; they can be made again from the ledger, but for the signatures.
 
+use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
@@ -12,147 +15,324 @@ use super::RecordError;
 /// `SALY`: what `file(1)` and we know a segment by.
 pub(super) const APPLICATION_ID: i64 = 0x5341_4c59;
 
-/// Step `n` leads from `user_version` `n` to `n + 1`. Released steps never change.
-pub(super) const STEPS: &[&str] = &[TABLES];
+/// Step `n` leads from `user_version` `n` to `n + 1`. Released steps never change; a new column goes last and may be
+/// null, so that rows from before keep their hash.
+pub(super) static STEPS: LazyLock<Vec<String>> = LazyLock::new(|| vec![tables()]);
 
-const TABLES: &str = "
-CREATE TABLE writer (
-    id INTEGER PRIMARY KEY,
-    boot TEXT NOT NULL,
-    pid INTEGER NOT NULL,
-    pid_namespace TEXT NOT NULL,
-    start_ticks INTEGER NOT NULL,
-    role TEXT NOT NULL,
-    version TEXT NOT NULL,
-    opened_ns INTEGER NOT NULL,
-    closed_ns INTEGER
-) STRICT;
-CREATE TABLE process (
-    id INTEGER PRIMARY KEY,
-    digest BLOB NOT NULL UNIQUE,
-    workload TEXT NOT NULL,
-    pid INTEGER NOT NULL,
-    started_boot_ns INTEGER NOT NULL,
-    exe TEXT,
-    exe_on_host INTEGER,
-    exe_dev INTEGER,
-    exe_ino INTEGER,
-    exe_sha256 TEXT,
-    argv TEXT NOT NULL,
-    uid INTEGER NOT NULL,
-    gid INTEGER NOT NULL,
-    user TEXT,
-    login_uid INTEGER,
-    login_session INTEGER,
-    login_user TEXT,
-    cgroup TEXT NOT NULL,
-    cgroup_id INTEGER NOT NULL,
-    unit TEXT,
-    user_unit TEXT,
-    slice TEXT,
-    container TEXT,
-    parents TEXT NOT NULL,
-    attestation TEXT NOT NULL
-) STRICT;
+/// One ledger table.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Table {
+    /// Part of every leaf of this table; never used again for another.
+    pub(crate) code: u8,
+    pub(crate) name: &'static str,
+    /// Name and SQL type, in hashing order; `seq` and `mark` come before them.
+    pub(crate) columns: &'static [(&'static str, &'static str)],
+}
+
+const INT: &str = "INTEGER";
+const INT_REQUIRED: &str = "INTEGER NOT NULL";
+const TEXT: &str = "TEXT";
+const TEXT_REQUIRED: &str = "TEXT NOT NULL";
+const BLOB: &str = "BLOB";
+const BLOB_REQUIRED: &str = "BLOB NOT NULL";
+const BLOB_UNIQUE: &str = "BLOB NOT NULL UNIQUE";
+
+/// The first row of each segment: where the log stood.
+pub(crate) static SEGMENT: Table = Table {
+    code: 1,
+    name: "segment",
+    columns: &[
+        ("number", INT_REQUIRED),
+        ("origin", TEXT_REQUIRED),
+        ("version", TEXT_REQUIRED),
+        ("opened_ns", INT_REQUIRED),
+        ("opened_boot_ns", INT_REQUIRED),
+        ("previous_root", BLOB_REQUIRED),
+        ("frontier", BLOB_REQUIRED),
+    ],
+};
+/// An earlier segment was finalised: what its file is from then on.
+pub(crate) static SEALED: Table = Table {
+    code: 2,
+    name: "sealed",
+    columns: &[
+        ("number", INT_REQUIRED),
+        ("first", INT_REQUIRED),
+        ("size", INT_REQUIRED),
+        ("sha256", BLOB_REQUIRED),
+        ("bytes", INT_REQUIRED),
+        ("sealed_ns", INT_REQUIRED),
+    ],
+};
+/// A key that signs checkpoints from here on.
+pub(crate) static SIGNER: Table =
+    Table { code: 3, name: "signer", columns: &[("vkey", TEXT_REQUIRED), ("since_ns", INT_REQUIRED)] };
+pub(crate) static WRITER: Table = Table {
+    code: 4,
+    name: "writer",
+    columns: &[
+        ("boot", TEXT_REQUIRED),
+        ("pid", INT_REQUIRED),
+        ("pid_namespace", TEXT_REQUIRED),
+        ("start_ticks", INT_REQUIRED),
+        ("role", TEXT_REQUIRED),
+        ("version", TEXT_REQUIRED),
+        ("opened_ns", INT_REQUIRED),
+    ],
+};
+pub(crate) static WRITER_END: Table =
+    Table { code: 5, name: "writer_end", columns: &[("writer", INT_REQUIRED), ("closed_ns", INT_REQUIRED)] };
+pub(crate) static PROCESS: Table = Table {
+    code: 6,
+    name: "process",
+    columns: &[
+        ("digest", BLOB_UNIQUE),
+        ("workload", TEXT_REQUIRED),
+        ("pid", INT_REQUIRED),
+        ("started_boot_ns", INT_REQUIRED),
+        ("exe", TEXT),
+        ("exe_on_host", INT),
+        ("exe_dev", INT),
+        ("exe_ino", INT),
+        ("exe_sha256", TEXT),
+        ("argv", TEXT_REQUIRED),
+        ("uid", INT_REQUIRED),
+        ("gid", INT_REQUIRED),
+        ("user", TEXT),
+        ("login_uid", INT),
+        ("login_session", INT),
+        ("login_user", TEXT),
+        ("cgroup", TEXT_REQUIRED),
+        ("cgroup_id", INT_REQUIRED),
+        ("unit", TEXT),
+        ("user_unit", TEXT),
+        ("slice", TEXT),
+        ("container", TEXT),
+        ("parents", TEXT_REQUIRED),
+        ("attestation", TEXT_REQUIRED),
+    ],
+};
+/// Text that many rows name by its `seq`: statements, lists of policies, facts.
+pub(crate) static WORDS: Table =
+    Table { code: 7, name: "words", columns: &[("digest", BLOB_UNIQUE), ("text", TEXT_REQUIRED)] };
+pub(crate) static SESSION: Table = Table {
+    code: 8,
+    name: "session",
+    columns: &[
+        ("id", BLOB_UNIQUE),
+        ("writer", INT_REQUIRED),
+        ("process", INT_REQUIRED),
+        ("scope", TEXT),
+        ("protocol", TEXT_REQUIRED),
+        ("client_addr", TEXT_REQUIRED),
+        ("client_port", INT_REQUIRED),
+        ("dest_addr", TEXT_REQUIRED),
+        ("dest_port", INT_REQUIRED),
+        ("netns", INT_REQUIRED),
+        ("decision", TEXT_REQUIRED),
+        ("started_ns", INT_REQUIRED),
+        ("started_boot_ns", INT_REQUIRED),
+        ("person", TEXT),
+        ("target", TEXT),
+        ("tls", TEXT),
+        ("policies", TEXT),
+        ("tags", TEXT),
+        // `seq` of the session's first row, when this one carries it over into another segment.
+        ("continues", INT),
+    ],
+};
+pub(crate) static SESSION_END: Table = Table {
+    code: 9,
+    name: "session_end",
+    columns: &[
+        ("session", "INTEGER NOT NULL UNIQUE"),
+        ("outcome", TEXT_REQUIRED),
+        ("detail", TEXT),
+        ("bytes_out", INT),
+        ("bytes_in", INT),
+        ("ended_ns", INT),
+        ("ended_boot_ns", INT),
+    ],
+};
+/// What is neither a request nor an approval.
+pub(crate) static EVENT: Table = Table {
+    code: 10,
+    name: "event",
+    columns: &[
+        ("writer", INT_REQUIRED),
+        ("kind", TEXT_REQUIRED),
+        ("hook", TEXT),
+        ("decision", TEXT),
+        ("scope", TEXT),
+        ("process", INT),
+        ("pid", INT),
+        ("uid", INT),
+        ("cgroup_id", INT),
+        ("protocol", INT),
+        ("dest_addr", TEXT),
+        ("dest_port", INT),
+        ("count", INT_REQUIRED),
+        ("first_ns", INT_REQUIRED),
+        ("first_boot_ns", INT_REQUIRED),
+        ("last_ns", INT_REQUIRED),
+        ("last_boot_ns", INT_REQUIRED),
+        ("detail", TEXT),
+        ("session", INT),
+        ("data", TEXT),
+    ],
+};
+/// A request with its decision. `n` numbers a session's requests from zero; `boot_ns` counts from the session's start.
+/// `kind`, `statement`, `facts`, `policies` and `detail` are `seq`s of `words`.
+pub(crate) static REQUEST: Table = Table {
+    code: 11,
+    name: "request",
+    columns: &[
+        ("session", INT_REQUIRED),
+        ("n", INT_REQUIRED),
+        ("time_ns", INT_REQUIRED),
+        ("boot_ns", INT_REQUIRED),
+        ("kind", INT_REQUIRED),
+        ("decision", INT_REQUIRED),
+        ("statement", INT),
+        ("policies", INT),
+        ("facts", INT),
+        ("bytes", INT),
+        ("detail", INT),
+        ("approval", BLOB),
+    ],
+};
+/// What came back for a request. `status`: 0 done, 1 refused by the upstream with an error, 2 cut off.
+pub(crate) static RESPONSE: Table = Table {
+    code: 12,
+    name: "response",
+    columns: &[
+        ("session", INT_REQUIRED),
+        ("n", INT_REQUIRED),
+        ("boot_ns", INT_REQUIRED),
+        ("status", INT_REQUIRED),
+        ("rows", INT),
+        ("bytes", INT),
+        ("masked", INT),
+        ("masks", INT),
+        ("error", INT),
+    ],
+};
+/// One step in the life of an approval; the last one says how it stands.
+pub(crate) static APPROVAL: Table = Table {
+    code: 13,
+    name: "approval",
+    columns: &[
+        ("id", BLOB_REQUIRED),
+        ("session", INT),
+        ("n", INT),
+        ("state", TEXT_REQUIRED),
+        ("digest", BLOB_REQUIRED),
+        ("time_ns", INT_REQUIRED),
+        ("boot_ns", INT_REQUIRED),
+        ("by", TEXT),
+        ("reason", TEXT),
+        ("data", TEXT),
+    ],
+};
+/// Payload bytes, once per segment. `coding`: bit 0 zstd, bit 1 encrypted. `digest` is of the plain bytes, keyed when
+/// encrypted.
+pub(crate) static CHUNK: Table = Table {
+    code: 14,
+    name: "chunk",
+    columns: &[
+        ("digest", BLOB_UNIQUE),
+        ("size", INT_REQUIRED),
+        ("coding", INT_REQUIRED),
+        ("data", BLOB_REQUIRED),
+        ("key", TEXT),
+    ],
+};
+/// Where a chunk passed. `direction`: 0 from the client, 1 from the upstream. A cut one names its full length and digest.
+pub(crate) static PAYLOAD: Table = Table {
+    code: 15,
+    name: "payload",
+    columns: &[
+        ("session", INT_REQUIRED),
+        ("n", INT),
+        ("direction", INT_REQUIRED),
+        ("boot_ns", INT_REQUIRED),
+        ("position", INT_REQUIRED),
+        ("length", INT_REQUIRED),
+        ("chunk", INT),
+        ("full_length", INT),
+        ("full_digest", BLOB),
+    ],
+};
+
+/// Every ledger table.
+pub(crate) static LEDGER: [&Table; 15] = [
+    &SEGMENT,
+    &SEALED,
+    &SIGNER,
+    &WRITER,
+    &WRITER_END,
+    &PROCESS,
+    &WORDS,
+    &SESSION,
+    &SESSION_END,
+    &EVENT,
+    &REQUEST,
+    &RESPONSE,
+    &APPROVAL,
+    &CHUNK,
+    &PAYLOAD,
+];
+
+/// `INSERT` for each table, with a parameter for `seq`, `mark` and each column; by [`Table::code`], which counts from one.
+static INSERTS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let marks = |table: &Table| ",?".repeat(table.columns.len());
+    LEDGER.iter().map(|table| format!("INSERT INTO {} VALUES (?,?{})", table.name, marks(table))).collect()
+});
+
+impl Table {
+    pub(crate) fn insert_sql(&self) -> &'static str {
+        INSERTS.get(usize::from(self.code) - 1).map_or("", String::as_str)
+    }
+}
+
+const BOOKS: &str = "
+CREATE TABLE head (id INTEGER PRIMARY KEY CHECK (id = 0), size INTEGER NOT NULL, frontier BLOB NOT NULL,
+    closed INTEGER NOT NULL) STRICT;
+CREATE TABLE tile (id INTEGER PRIMARY KEY, hash BLOB NOT NULL) STRICT;
+CREATE TABLE checkpoint (size INTEGER PRIMARY KEY, made_ns INTEGER NOT NULL, note TEXT NOT NULL) STRICT;
 CREATE INDEX process_unit ON process (unit);
-CREATE TABLE session (
-    id BLOB PRIMARY KEY,
-    writer INTEGER NOT NULL,
-    process INTEGER NOT NULL,
-    scope TEXT,
-    protocol TEXT NOT NULL,
-    client_addr TEXT NOT NULL,
-    client_port INTEGER NOT NULL,
-    dest_addr TEXT NOT NULL,
-    dest_port INTEGER NOT NULL,
-    netns INTEGER NOT NULL,
-    decision TEXT NOT NULL,
-    started_ns INTEGER NOT NULL,
-    started_boot_ns INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE session_end (
-    id BLOB PRIMARY KEY,
-    outcome TEXT NOT NULL,
-    detail TEXT,
-    bytes_out INTEGER,
-    bytes_in INTEGER,
-    ended_ns INTEGER,
-    ended_boot_ns INTEGER
-) STRICT, WITHOUT ROWID;
-CREATE TABLE event (
-    id INTEGER PRIMARY KEY,
-    writer INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    hook TEXT,
-    decision TEXT,
-    scope TEXT,
-    process INTEGER,
-    pid INTEGER,
-    uid INTEGER,
-    cgroup_id INTEGER,
-    protocol INTEGER,
-    dest_addr TEXT,
-    dest_port INTEGER,
-    count INTEGER NOT NULL,
-    first_ns INTEGER NOT NULL,
-    first_boot_ns INTEGER NOT NULL,
-    last_ns INTEGER NOT NULL,
-    last_boot_ns INTEGER NOT NULL,
-    detail TEXT
-) STRICT;
+CREATE INDEX session_process ON session (process);
+CREATE INDEX session_started ON session (started_ns);
+CREATE UNIQUE INDEX request_of ON request (session, n);
+CREATE INDEX request_statement ON request (statement);
+CREATE INDEX response_of ON response (session, n);
+CREATE INDEX approval_id ON approval (id);
+CREATE INDEX payload_of ON payload (session);
+CREATE INDEX event_session ON event (session) WHERE session IS NOT NULL;
+CREATE VIRTUAL TABLE words_search USING fts5 (text, content='words', content_rowid='seq');
+CREATE TRIGGER words_are_searchable AFTER INSERT ON words BEGIN
+    INSERT INTO words_search (rowid, text) VALUES (new.seq, new.text);
+END;
 ";
+
+fn tables() -> String {
+    let mut sql = String::new();
+    for table in LEDGER {
+        // Writing to a string cannot fail.
+        let _ = write!(sql, "CREATE TABLE {} (seq INTEGER PRIMARY KEY, mark INTEGER NOT NULL", table.name);
+        for (name, kind) in table.columns {
+            let _ = write!(sql, ", \"{name}\" {kind}");
+        }
+        sql.push_str(") STRICT;\n");
+    }
+    sql + BOOKS
+}
 
 /// The surface auditors build on: columns are only ever added. Made anew whenever the tables move.
-const VIEWS: &str = "
-DROP VIEW IF EXISTS decisions;
-DROP VIEW IF EXISTS statements;
-DROP VIEW IF EXISTS approvals;
-DROP VIEW IF EXISTS events;
-DROP VIEW IF EXISTS sessions;
-CREATE VIEW sessions AS SELECT
-    lower(substr(hex(s.id), 1, 8) || '-' || substr(hex(s.id), 9, 4) || '-' || substr(hex(s.id), 13, 4) || '-'
-        || substr(hex(s.id), 17, 4) || '-' || substr(hex(s.id), 21)) AS id,
-    strftime('%Y-%m-%dT%H:%M:%fZ', s.started_ns / 1e9, 'unixepoch') AS started,
-    strftime('%Y-%m-%dT%H:%M:%fZ', e.ended_ns / 1e9, 'unixepoch') AS ended,
-    s.scope, p.workload, s.decision, coalesce(e.outcome, 'open') AS outcome, e.detail,
-    s.protocol, s.client_addr, s.client_port, s.dest_addr, s.dest_port, s.netns, e.bytes_out, e.bytes_in,
-    p.pid, p.started_boot_ns AS process_started_boot_ns, p.exe, p.exe_on_host, p.exe_sha256, p.argv,
-    p.uid, p.gid, p.user, p.login_uid, p.login_session, p.login_user,
-    p.unit, p.user_unit, p.slice, p.container, p.cgroup, p.cgroup_id, p.parents, p.attestation,
-    s.started_ns, s.started_boot_ns, e.ended_ns, e.ended_boot_ns
-  FROM session s JOIN process p ON p.id = s.process LEFT JOIN session_end e ON e.id = s.id;
-CREATE VIEW events AS SELECT
-    v.id, strftime('%Y-%m-%dT%H:%M:%fZ', v.first_ns / 1e9, 'unixepoch') AS first,
-    strftime('%Y-%m-%dT%H:%M:%fZ', v.last_ns / 1e9, 'unixepoch') AS last,
-    v.kind, v.hook, v.decision, v.scope, v.count, p.workload,
-    coalesce(p.pid, v.pid) AS pid, coalesce(p.uid, v.uid) AS uid, coalesce(p.cgroup_id, v.cgroup_id) AS cgroup_id,
-    p.exe, p.exe_sha256, p.argv, p.user, p.login_uid, p.login_session, p.login_user, p.unit, p.container, p.cgroup,
-    p.attestation, v.protocol, v.dest_addr, v.dest_port, v.detail,
-    v.first_ns, v.first_boot_ns, v.last_ns, v.last_boot_ns
-  FROM event v LEFT JOIN process p ON p.id = v.process;
-CREATE VIEW decisions AS
-  SELECT started AS time, started_ns AS time_ns, 'session' AS source, id AS source_id, 'connect' AS action,
-    CASE WHEN outcome IN ('denied', 'refused') THEN 'deny' ELSE decision END AS decision,
-    scope, workload, dest_addr, dest_port, 1 AS count, detail AS reason
-  FROM sessions
-  UNION ALL
-  SELECT first, first_ns, 'event', CAST(id AS TEXT), coalesce(hook, kind), decision,
-    scope, workload, dest_addr, dest_port, count, detail
-  FROM events WHERE decision IS NOT NULL;
-CREATE VIEW statements AS SELECT
-    CAST(NULL AS TEXT) AS session_id, CAST(NULL AS INTEGER) AS sequence, CAST(NULL AS TEXT) AS time,
-    CAST(NULL AS INTEGER) AS time_ns, CAST(NULL AS TEXT) AS protocol, CAST(NULL AS TEXT) AS kind,
-    CAST(NULL AS TEXT) AS statement, CAST(NULL AS TEXT) AS decision, CAST(NULL AS INTEGER) AS rows,
-    CAST(NULL AS TEXT) AS error WHERE 0;
-CREATE VIEW approvals AS SELECT
-    CAST(NULL AS TEXT) AS id, CAST(NULL AS TEXT) AS session_id, CAST(NULL AS TEXT) AS requested,
-    CAST(NULL AS INTEGER) AS requested_ns, CAST(NULL AS TEXT) AS requester, CAST(NULL AS TEXT) AS approver,
-    CAST(NULL AS TEXT) AS decided, CAST(NULL AS INTEGER) AS decided_ns, CAST(NULL AS TEXT) AS decision,
-    CAST(NULL AS TEXT) AS reason WHERE 0;
-";
+const VIEWS: &str = include_str!("views.sql");
 
 /// Brings a segment to the last layout, or refuses one from elsewhere or from later.
-pub(super) fn migrate(conn: &mut Connection, path: &Path, steps: &[&str]) -> Result<(), RecordError> {
+pub(super) fn migrate(conn: &mut Connection, path: &Path, steps: &[String]) -> Result<(), RecordError> {
     let failed = |e| RecordError::sqlite("prepare the tables", path, e);
     let known = i64::try_from(steps.len()).unwrap_or(i64::MAX);
     let tx = Transaction::new(conn, TransactionBehavior::Immediate).map_err(failed)?;

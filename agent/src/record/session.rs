@@ -101,6 +101,8 @@ pub enum Decision {
     Deny,
     /// It may not; the scope only observes, so it did.
     WouldDeny,
+    /// It waits for a person.
+    Held,
 }
 
 impl Decision {
@@ -111,7 +113,21 @@ impl Decision {
             Self::Allow => "allow",
             Self::Deny => "deny",
             Self::WouldDeny => "would-deny",
+            Self::Held => "held",
         }
+    }
+
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Self::Allow => 0,
+            Self::Deny => 1,
+            Self::WouldDeny => 2,
+            Self::Held => 3,
+        }
+    }
+
+    pub(super) fn from_code(code: u8) -> Option<Self> {
+        [Self::Allow, Self::Deny, Self::WouldDeny, Self::Held].into_iter().find(|decision| decision.code() == code)
     }
 }
 
@@ -134,6 +150,34 @@ pub struct SessionStart {
     pub decision: Decision,
     /// When the client asked.
     pub started: Timestamps,
+    /// What is known besides; seldom anything when the connection begins.
+    pub extra: SessionExtra,
+}
+
+/// What is known of some sessions only.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionExtra {
+    /// The person the workload acts for.
+    pub person: Option<String>,
+    /// Name of the configured target.
+    pub target: Option<String>,
+    /// Versions, names and certificates of TLS on both sides: a JSON object.
+    pub tls: Option<String>,
+    /// Ids of the policies that decided: a JSON array.
+    pub policies: Option<String>,
+    /// Tags for retention, separated by blanks.
+    pub tags: Option<String>,
+}
+
+impl SessionExtra {
+    /// In the order of the table's columns.
+    pub(super) fn columns(&self) -> [Option<&str>; 5] {
+        [&self.person, &self.target, &self.tls, &self.policies, &self.tags].map(Option::as_deref)
+    }
+
+    pub(super) fn from_columns([person, target, tls, policies, tags]: [Option<String>; 5]) -> Self {
+        Self { person, target, tls, policies, tags }
+    }
 }
 
 /// How a session ended.

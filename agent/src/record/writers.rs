@@ -4,9 +4,11 @@
 use std::fs;
 use std::path::Path;
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
+use super::ledger::{Ledger, Value};
 use super::recorder::Role;
+use super::schema::{SESSION_END, WRITER, WRITER_END};
 use super::{Outcome, Timestamps, intents};
 use crate::identity::procfs;
 
@@ -49,38 +51,62 @@ fn start_ticks(pid: u32) -> Option<u64> {
     (stat.state != b'Z' && stat.state != b'X').then_some(stat.start_ticks)
 }
 
-/// Registers this process as a writer, and returns its row.
-pub(super) fn register(conn: &Connection, role: Role) -> rusqlite::Result<i64> {
+/// Registers this process as a writer, and returns its row; inside the caller's transaction.
+pub(super) fn register(conn: &Connection, ledger: &mut Ledger, role: Role) -> rusqlite::Result<i64> {
     let owner = Owner::this_process();
-    conn.execute(
-        "INSERT INTO writer (boot, pid, pid_namespace, start_ticks, role, version, opened_ns)
-         VALUES (?1,?2,?3,?4,?5,?6,?7)",
-        params![
-            owner.boot,
-            owner.pid,
-            owner.pid_namespace,
-            owner.start_ticks.cast_signed(),
-            role.as_str(),
-            env!("CARGO_PKG_VERSION"),
-            Timestamps::now().wall_ns,
+    ledger.append(
+        conn,
+        &WRITER,
+        &[
+            (&owner.boot).into(),
+            owner.pid.into(),
+            (&owner.pid_namespace).into(),
+            owner.start_ticks.into(),
+            role.as_str().into(),
+            env!("CARGO_PKG_VERSION").into(),
+            Timestamps::now().wall_ns.into(),
         ],
-    )?;
-    Ok(conn.last_insert_rowid())
+    )
 }
 
 /// What writers that are gone left.
+#[derive(Debug, Default)]
 pub(super) struct Abandoned {
     /// Their rows.
     pub(super) writers: Vec<i64>,
     /// How many sessions they had open.
     pub(super) sessions: usize,
+    /// Writers that still run.
+    pub(super) others: usize,
 }
 
 /// Puts the intents of writers that are gone into the tables, and ends what they left open.
-pub(super) fn interrupt_abandoned(conn: &Connection, segment: &Path) -> rusqlite::Result<Abandoned> {
+pub(super) fn interrupt_abandoned(
+    conn: &Connection,
+    ledger: &mut Ledger,
+    segment: &Path,
+) -> rusqlite::Result<Abandoned> {
+    let mut found = Abandoned::default();
+    for (writer, gone) in open_writers(conn)? {
+        if gone {
+            intents::replay(conn, ledger, segment, writer)?;
+            found.sessions += interrupt(conn, ledger, writer)?;
+            close(conn, ledger, writer)?;
+            found.writers.push(writer);
+        } else {
+            found.others += 1;
+        }
+    }
+    Ok(found)
+}
+
+/// Writers without an end, and whether their process is gone.
+fn open_writers(conn: &Connection) -> rusqlite::Result<Vec<(i64, bool)>> {
     let observer = Owner::this_process();
-    let mut statement =
-        conn.prepare("SELECT id, boot, pid, pid_namespace, start_ticks FROM writer WHERE closed_ns IS NULL")?;
+    let mut statement = conn.prepare(
+        "SELECT seq, boot, pid, pid_namespace, start_ticks FROM writer
+          WHERE seq NOT IN (SELECT writer FROM writer_end)",
+    )?;
     let open = statement.query_map([], |row| {
         let owner = Owner {
             boot: row.get(1)?,
@@ -88,33 +114,38 @@ pub(super) fn interrupt_abandoned(conn: &Connection, segment: &Path) -> rusqlite
             pid_namespace: row.get(3)?,
             start_ticks: row.get::<_, i64>(4)?.cast_unsigned(),
         };
-        Ok((row.get::<_, i64>(0)?, owner))
+        Ok((row.get::<_, i64>(0)?, owner.is_gone(&observer)))
     })?;
-    let open = open.collect::<rusqlite::Result<Vec<_>>>()?;
-    let mut abandoned = Abandoned { writers: Vec::new(), sessions: 0 };
-    for (writer, owner) in open {
-        if owner.is_gone(&observer) {
-            intents::replay(conn, segment, writer)?;
-            abandoned.sessions += interrupt(conn, writer)?;
-            close(conn, writer)?;
-            abandoned.writers.push(writer);
-        }
-    }
-    Ok(abandoned)
+    open.collect()
+}
+
+/// Whether a process other than the one of this row writes the segment.
+pub(super) fn are_others(conn: &Connection, writer: i64) -> rusqlite::Result<bool> {
+    Ok(open_writers(conn)?.iter().any(|(row, gone)| *row != writer && !gone))
 }
 
 /// Marks as interrupted what a writer left open; returns how many sessions that were.
-fn interrupt(conn: &Connection, writer: i64) -> rusqlite::Result<usize> {
-    conn.execute(
-        "INSERT INTO session_end (id, outcome, detail)
-         SELECT id, ?2, ?3 FROM session s
-          WHERE writer = ?1 AND NOT EXISTS (SELECT 1 FROM session_end e WHERE e.id = s.id)",
-        params![writer, Outcome::Interrupted.as_str(), "the recording process was gone; when it ended is not known"],
-    )
+fn interrupt(conn: &Connection, ledger: &mut Ledger, writer: i64) -> rusqlite::Result<usize> {
+    let mut statement = conn.prepare(
+        "SELECT seq FROM session s
+          WHERE writer = ? AND NOT EXISTS (SELECT 1 FROM session_end e WHERE e.session = s.seq)",
+    )?;
+    let open = statement.query_map([writer], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+    let why = "the recording process was gone; when it ended is not known";
+    for session in &open {
+        let outcome = Outcome::Interrupted.as_str();
+        let unknown = Value::Null;
+        ledger.append(
+            conn,
+            &SESSION_END,
+            &[(*session).into(), outcome.into(), why.into(), unknown, unknown, unknown, unknown],
+        )?;
+    }
+    Ok(open.len())
 }
 
-/// Marks a writer as done.
-pub(super) fn close(conn: &Connection, writer: i64) -> rusqlite::Result<()> {
-    conn.execute("UPDATE writer SET closed_ns = ?2 WHERE id = ?1", params![writer, Timestamps::now().wall_ns])?;
+/// Marks a writer as done; inside the caller's transaction.
+pub(super) fn close(conn: &Connection, ledger: &mut Ledger, writer: i64) -> rusqlite::Result<()> {
+    ledger.append(conn, &WRITER_END, &[writer.into(), Timestamps::now().wall_ns.into()])?;
     Ok(())
 }

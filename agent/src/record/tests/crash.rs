@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use super::{block_on, identity, start};
-use crate::record::{Filter, Outcome, RecordError, Recorder, Role, SessionRow, Store};
+use crate::record::{Filter, Options, Outcome, RecordError, Recorder, Role, SessionRow, Store};
 
 const TASK: &str = "SALLYPORT_TEST_CHILD";
 const STATE: &str = "SALLYPORT_TEST_STATE";
@@ -112,7 +112,7 @@ fn what_returned_survives_kill_9_and_is_marked_as_interrupted() {
 #[test]
 fn two_writers_and_a_reader_at_once() {
     let dir = tempfile::tempdir().unwrap();
-    let recorder = Recorder::open_as(dir.path(), Role::Daemon).unwrap();
+    let recorder = Recorder::open_as(dir.path(), Role::Daemon, &Options::default()).unwrap();
     let mut other = Writer::start(dir.path());
     let mut theirs: Vec<String> = other.ids().take(1).collect();
     let mut ours = vec![];
@@ -145,14 +145,14 @@ fn two_writers_and_a_reader_at_once() {
 #[test]
 fn there_is_one_daemon_and_any_number_of_others() {
     let dir = tempfile::tempdir().unwrap();
-    let daemon = Recorder::open_as(dir.path(), Role::Daemon).unwrap();
-    assert!(matches!(Recorder::open_as(dir.path(), Role::Daemon), Err(RecordError::Held { .. })));
+    let daemon = Recorder::open_as(dir.path(), Role::Daemon, &Options::default()).unwrap();
+    assert!(matches!(Recorder::open_as(dir.path(), Role::Daemon, &Options::default()), Err(RecordError::Held { .. })));
     let exec = Recorder::open(dir.path()).unwrap();
     block_on(async {
         exec.begin(start(&identity(1), "10.0.0.5:5432", 7)).await.unwrap();
         daemon.close().await.unwrap();
     });
-    Recorder::open_as(dir.path(), Role::Daemon).unwrap();
+    Recorder::open_as(dir.path(), Role::Daemon, &Options::default()).unwrap();
 }
 
 #[test]

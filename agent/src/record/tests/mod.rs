@@ -17,7 +17,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn segment(state_dir: &Path) -> PathBuf {
-    super::file::live_segment(&super::file::directory(state_dir))
+    super::file::live(&super::file::directory(state_dir), 1)
 }
 
 /// A process of the unit `app-N.service`, with every fact filled in.
@@ -66,6 +66,7 @@ fn start(identity: &Arc<Identity>, destination: &str, second: u32) -> SessionSta
         netns: u64::MAX,
         decision: Decision::Allow,
         started: at(second),
+        extra: super::SessionExtra::default(),
     }
 }
 

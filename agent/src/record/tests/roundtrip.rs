@@ -58,7 +58,7 @@ fn one_that_cannot_be_recorded_does_not_take_the_others_with_it() {
     let dir = tempfile::tempdir().unwrap();
     block_on(async {
         let recorder = Recorder::open(dir.path()).unwrap();
-        super::super::file::connect(recorder.segment())
+        super::super::file::connect(&super::segment(dir.path()))
             .unwrap()
             .execute_batch(
                 "CREATE TRIGGER t BEFORE INSERT ON session WHEN new.scope = 'bad' BEGIN SELECT raise(ABORT, 'no'); END",
@@ -85,7 +85,7 @@ fn a_begin_that_is_given_up_is_ended() {
         let recorder = Recorder::open(dir.path()).unwrap();
         {
             // As long as somebody else writes, it cannot be done at once.
-            let other = super::super::file::connect(recorder.segment()).unwrap();
+            let other = super::super::file::connect(&super::segment(dir.path())).unwrap();
             other.execute_batch("BEGIN IMMEDIATE").unwrap();
             let mut begin = std::pin::pin!(recorder.begin(start(&identity(1), "10.0.0.5:5432", 7)));
             let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(begin.as_mut().poll(cx).is_pending())).await;
@@ -109,7 +109,7 @@ fn after_the_close_nothing_is_taken() {
         assert!(matches!(again, Err(RecordError::Closed)));
         let shown = Store::open_read_only(dir.path()).unwrap().show(&open.to_string()).unwrap();
         assert_eq!(shown.session.outcome, "interrupted");
-        let log = super::super::file::log_of(recorder.segment());
+        let log = super::super::file::log_of(&super::segment(dir.path()));
         assert_eq!(std::fs::metadata(log).unwrap().len(), 0);
     });
 }
@@ -233,7 +233,7 @@ fn equal_processes_share_one_row() {
         for who in [Arc::clone(&shared), shared, identity(1), identity(2)] {
             recorder.begin(start(&who, "10.0.0.5:5432", 7)).await.unwrap();
         }
-        let conn = super::super::file::connect(recorder.segment()).unwrap();
+        let conn = super::super::file::connect(&super::segment(dir.path())).unwrap();
         let rows: i64 = conn.query_row("SELECT count(*) FROM process", [], |row| row.get(0)).unwrap();
         assert_eq!(rows, 2);
     });

@@ -108,16 +108,22 @@ fn the_views_are_what_auditors_were_promised() {
         "id started ended scope workload decision outcome detail protocol client_addr client_port dest_addr dest_port \
          netns bytes_out bytes_in pid process_started_boot_ns exe exe_on_host exe_sha256 argv uid gid user login_uid \
          login_session login_user unit user_unit slice container cgroup cgroup_id parents attestation started_ns \
-         started_boot_ns ended_ns ended_boot_ns"
+         started_boot_ns ended_ns ended_boot_ns person target tls policies tags continues seq"
     );
     assert_eq!(
         columns("decisions"),
-        "time time_ns source source_id action decision scope workload dest_addr dest_port count reason"
+        "time time_ns source source_id action decision scope workload dest_addr dest_port count reason policies person target"
     );
-    assert_eq!(columns("statements"), "session_id sequence time time_ns protocol kind statement decision rows error");
+    assert_eq!(
+        columns("statements"),
+        "session_id sequence time time_ns protocol kind statement decision rows error duration_ms policies facts detail \
+         bytes_out bytes_in masked masks status approval_id boot_ns workload person scope target dest_addr dest_port \
+         session seq"
+    );
     assert_eq!(
         columns("approvals"),
-        "id session_id requested requested_ns requester approver decided decided_ns decision reason"
+        "id session_id requested requested_ns requester approver decided decided_ns decision reason sequence digest request \
+         grant_data"
     );
     let mut statement = conn.prepare("SELECT source_id, decision, time FROM decisions ORDER BY time_ns").unwrap();
     let rows = statement.query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?])).unwrap();
@@ -127,7 +133,7 @@ fn the_views_are_what_auditors_were_promised() {
         [first.as_str(), "allow", "1970-01-01T00:00:01.000Z"],
         [second.as_str(), "deny", "1970-01-01T00:00:02.000Z"],
         [third.as_str(), "would-deny", "1970-01-01T00:00:03.000Z"],
-        ["1", "deny", "1970-01-01T00:00:05.000Z"],
+        ["10", "deny", "1970-01-01T00:00:05.000Z"],
     ];
     assert_eq!(decisions, expected);
 }
@@ -140,7 +146,7 @@ fn files_are_readable_by_the_group_only() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     assert_eq!(mode(&dir.path().join("sessions")), 0o750);
     for suffix in ["", "-wal", "-shm"] {
-        let name = format!("{}{suffix}", recorder.segment().display());
+        let name = format!("{}{suffix}", segment(dir.path()).display());
         assert_eq!(mode(Path::new(&name)), 0o640, "{name}");
     }
 }
@@ -156,7 +162,6 @@ fn what_is_no_store_is_refused_with_advice() {
     fs::create_dir(&sessions).unwrap();
 
     fs::write(segment(dir.path()), "not SQLite at all, and long enough to be looked at".repeat(100)).unwrap();
-    assert!(matches!(Recorder::open(dir.path()), Err(RecordError::Corrupt { .. })));
     let read = Store::open_read_only(dir.path());
     assert!(matches!(read, Err(StoreError::Segment(RecordError::Corrupt { .. }))));
 
@@ -168,7 +173,7 @@ fn what_is_no_store_is_refused_with_advice() {
 }
 
 #[test]
-fn a_damaged_page_is_an_error_not_a_guess() {
+fn a_damaged_segment_is_kept_as_evidence_and_recording_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     // Closed in order, so that no page is found in the log instead.
     block_on(async {
@@ -178,8 +183,17 @@ fn a_damaged_page_is_an_error_not_a_guess() {
     });
     let mut bytes = fs::read(segment(dir.path())).unwrap();
     bytes[4096..].fill(0xa5);
-    fs::write(segment(dir.path()), bytes).unwrap();
-    assert!(matches!(Recorder::open(dir.path()), Err(RecordError::Corrupt { .. })));
+    fs::write(segment(dir.path()), &bytes).unwrap();
+    let recorder = Recorder::open(dir.path()).unwrap();
+    block_on(recorder.begin(start(&identity(1), "10.0.0.6:5432", 8))).unwrap();
+    let store = Store::open_read_only(dir.path()).unwrap();
+    assert_eq!(store.list(&Filter::default()).unwrap().len(), 1);
+    let events = store.events(&Filter::default()).unwrap();
+    let detail = events[0].detail.as_deref().unwrap();
+    assert_eq!(events[0].kind, "store-damaged");
+    let entries = fs::read_dir(dir.path().join("sessions")).unwrap();
+    let aside = entries.map(|entry| entry.unwrap().path()).find(|path| detail.contains(path.to_str().unwrap()));
+    assert_eq!(fs::read(aside.unwrap()).unwrap(), bytes, "as it was found");
 }
 
 #[test]
@@ -196,23 +210,24 @@ fn a_store_of_a_later_version_is_left_alone() {
 #[test]
 fn a_store_of_the_first_version_is_brought_forward_with_what_it_holds() {
     let dir = tempfile::tempdir().unwrap();
-    let mut conn = file::prepare(&file::directory(dir.path()), &segment(dir.path()))
+    let mut conn = file::prepare_directory(&file::directory(dir.path()))
+        .and_then(|()| file::prepare(&segment(dir.path())))
         .and_then(|()| file::connect(&segment(dir.path())))
         .unwrap();
     let first = &schema::STEPS[..1];
     schema::migrate(&mut conn, &segment(dir.path()), first).unwrap();
     conn.execute_batch(
-        "INSERT INTO writer (boot, pid, pid_namespace, start_ticks, role, version, opened_ns)
-         VALUES ('another boot', 1, '', 1, 'daemon', '0', 0)",
+        "INSERT INTO writer (seq, mark, boot, pid, pid_namespace, start_ticks, role, version, opened_ns)
+         VALUES (0, 0, 'another boot', 1, '', 1, 'daemon', '0', 0)",
     )
     .unwrap();
     let mut later = schema::STEPS.to_vec();
-    later.push("ALTER TABLE writer ADD COLUMN note TEXT NOT NULL DEFAULT 'none'");
+    later.push("ALTER TABLE writer ADD COLUMN note TEXT".to_owned());
     schema::migrate(&mut conn, &segment(dir.path()), &later).unwrap();
     // Once is enough.
     schema::migrate(&mut conn, &segment(dir.path()), &later).unwrap();
-    let note: String = conn.query_row("SELECT note FROM writer WHERE pid = 1", [], |row| row.get(0)).unwrap();
-    assert_eq!(note, "none");
+    let note: Option<String> = conn.query_row("SELECT note FROM writer WHERE pid = 1", [], |row| row.get(0)).unwrap();
+    assert_eq!(note, None);
     let version: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     assert_eq!(version, schema::known() + 1);
     conn.prepare("SELECT * FROM decisions").unwrap();
@@ -224,7 +239,7 @@ fn a_step_that_fails_changes_nothing() {
     filled(dir.path());
     let mut conn = file::connect(&segment(dir.path())).unwrap();
     let mut broken = schema::STEPS.to_vec();
-    broken.push("CREATE TABLE half (x); CREATE TABLE session (x);");
+    broken.push("CREATE TABLE half (x); CREATE TABLE session (x);".to_owned());
     assert!(matches!(schema::migrate(&mut conn, &segment(dir.path()), &broken), Err(RecordError::Sqlite { .. })));
     assert!(conn.prepare("SELECT * FROM half").is_err());
     block_on(Recorder::open(dir.path()).unwrap().close()).unwrap();
@@ -238,8 +253,8 @@ fn a_full_disk_is_named_as_such() {
     let pages: i64 = conn.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
     conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
     let full = conn.execute(
-        "INSERT INTO event (writer, kind, count, first_ns, first_boot_ns, last_ns, last_boot_ns, detail)
-        VALUES (1, 'x', 1, 0, 0, 0, 0, hex(zeroblob(1000000)))",
+        "INSERT INTO event (seq, mark, writer, kind, count, first_ns, first_boot_ns, last_ns, last_boot_ns, detail)
+        VALUES (1000, 0, 1, 'x', 1, 0, 0, 0, 0, hex(zeroblob(1000000)))",
         [],
     );
     let error = RecordError::sqlite("write a record", &segment(dir.path()), full.unwrap_err());

@@ -1,0 +1,25 @@
+//! How the configuration wants the store kept.
+
+use crate::{
+    config::Config,
+    record::{Options, PayloadLimits},
+};
+
+/// What of a configuration concerns the store.
+pub(super) fn options(config: &Config) -> Options {
+    let audit = &config.audit;
+    Options {
+        origin: format!("{}/{}", config.identity.trust_domain.as_str(), config.identity.host.as_str()),
+        segment_size: audit.segment_size,
+        segment_age: audit.segment_age,
+        checkpoint_every: audit.checkpoint_every,
+        checkpoint_file: audit.checkpoint_file.clone(),
+        key_file: audit.key_file.clone(),
+        payload: PayloadLimits {
+            event: usize::try_from(audit.payload_per_event).unwrap_or(usize::MAX),
+            session: audit.payload_per_session,
+        },
+        encrypt: audit.encrypt_payload,
+        payload_key: audit.payload_key.clone(),
+    }
+}

@@ -1,0 +1,44 @@
+//! What is done with a segment that is damaged: it is kept as evidence, and recording goes on in another.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::proof::Frontier;
+use super::{RecordError, Timestamps, file, segment};
+
+/// Beside the segments: where the log stood at the last checkpoint.
+const FRONTIER: &str = "frontier";
+
+/// Remembers where the log stands, outside of any segment.
+pub(super) fn remember(directory: &Path, log: &Frontier) -> Result<(), RecordError> {
+    let (path, making) = (directory.join(FRONTIER), directory.join("frontier.making"));
+    let written = fs::write(&making, log.to_bytes()).and_then(|()| fs::rename(&making, &path));
+    written.map_err(|e| RecordError::file("write", &path, e))
+}
+
+/// Where the log stood at the last checkpoint; the empty log when that is not known.
+pub(super) fn last_known(directory: &Path) -> Frontier {
+    let bytes = fs::read(directory.join(FRONTIER)).unwrap_or_default();
+    Frontier::from_bytes(&bytes).unwrap_or_default()
+}
+
+/// Renames a damaged segment and its log; returns where it is now.
+pub(super) fn set_aside(path: &Path) -> Result<PathBuf, RecordError> {
+    let stamp = Timestamps::now().wall_ns / 1_000_000_000;
+    let moved = |from: &Path| {
+        let mut name = from.as_os_str().to_owned();
+        name.push(format!(".damaged-{stamp}"));
+        let to = PathBuf::from(name);
+        match fs::rename(from, &to) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(RecordError::file("set aside", from, e)),
+            _ => Ok(to),
+        }
+    };
+    let aside = moved(path)?;
+    moved(&file::log_of(path))?;
+    let mut shared = path.as_os_str().to_owned();
+    shared.push("-shm");
+    moved(Path::new(&shared))?;
+    path.parent().map_or(Ok(()), segment::sync_directory)?;
+    Ok(aside)
+}

@@ -1,0 +1,241 @@
+//! Where the store is, which segment is written, and how one follows another.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::checkpoint::Checkpointer;
+use super::file::SegmentFile;
+use super::intents::{self, Intents};
+use super::ledger::{Ledger, read_head};
+use super::options::Options;
+use super::proof::Frontier;
+use super::queue::Queue;
+use super::recorder::Role;
+use super::reserve::Reserve;
+use super::rows::Rows;
+use super::segment::{self, Live};
+use super::stamp::Stamper;
+use super::writer::{Command, Writer};
+use super::{EventKind, EventRecord, RecordError, Timestamps, damage, file, writers};
+
+/// After a failure another segment is tried this much later.
+const LATER: Duration = Duration::from_secs(60);
+/// How often the size of the segment's file is looked at.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// The directory of the store and what is known about keeping it.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) directory: PathBuf,
+    pub(super) options: Options,
+    role: Role,
+    finaliser: Option<JoinHandle<()>>,
+    not_before: Instant,
+}
+
+/// Everything the writer works with.
+pub(super) struct Opened {
+    pub(super) place: Place,
+    pub(super) live: Live,
+    pub(super) rows: Rows,
+    pub(super) checkpointer: Checkpointer,
+    pub(super) stamper: Stamper,
+    pub(super) reserve: Reserve,
+}
+
+/// Opens the store and starts the writer's thread; returns when the store is ready.
+pub(super) fn start(directory: &Path, options: &Options, role: Role) -> Result<Arc<Queue>, RecordError> {
+    file::prepare_directory(directory)?;
+    let lock = (role == Role::Daemon).then(|| file::lock_for_daemon(directory)).transpose()?;
+    let opening = file::lock_for_opening(directory)?;
+    let mut stamper = Stamper::open(directory, options)?;
+    let (mut live, damaged) = find_live(directory, &stamper)?;
+    let mut ledger = Ledger::new(live.log()?);
+    let (abandoned, mut row) = register(&live, &mut ledger, &mut stamper, role)?;
+    let mut rows = Rows::new(ledger, row);
+    if live.is_closed()? {
+        // Closed by a daemon that was killed before it had begun the next.
+        let next = Live::open(directory, live.number + 1, stamper.origin(), rows.ledger.log())?;
+        let mut ledger = Ledger::new(next.log()?);
+        row = register(&next, &mut ledger, &mut stamper, role)?.1;
+        (live, rows) = (next, Rows::new(ledger, row));
+    }
+    abandoned.writers.iter().for_each(|writer| intents::forget(&live.path, *writer));
+    drop(opening);
+    if abandoned.sessions > 0 {
+        tracing::warn!(sessions = abandoned.sessions, "ended sessions that a killed process left open");
+    }
+    let intents =
+        Intents::open(&live.path, row).map_err(|e| RecordError::file("open the intents of", &live.path, e))?;
+    let queue = Arc::new(Queue::new(intents));
+    let checkpointer = Checkpointer::start(&live.path)?;
+    let reserve = Reserve::keep(directory, &live.path);
+    let mut place = Place {
+        directory: directory.to_owned(),
+        options: options.clone(),
+        role,
+        finaliser: None,
+        not_before: Instant::now(),
+    };
+    place.finalise_closed(live.number, &queue);
+    let path = live.path.clone();
+    let opened = Opened { place, live, rows, checkpointer, stamper, reserve };
+    let mut writer = Writer::new(opened, Arc::clone(&queue), lock);
+    if let Some(damaged) = damaged {
+        writer.note(&damaged)?;
+    }
+    thread::Builder::new()
+        .name("recorder".to_owned())
+        .spawn(move || writer.run())
+        .map_err(|e| RecordError::file("start the thread that writes", &path, e))?;
+    Ok(queue)
+}
+
+/// Opens the segment that is written, or begins the first. One that is damaged is set aside, and another begun where the
+/// last checkpoint says that the log stood.
+fn find_live(directory: &Path, stamper: &Stamper) -> Result<(Live, Option<EventRecord>), RecordError> {
+    let found = file::segments(directory).map_err(|e| RecordError::file("list", directory, e))?;
+    let origin = stamper.origin();
+    let number = match found.last() {
+        None => 1,
+        Some(SegmentFile { number, live, .. }) => number + u64::from(!live),
+    };
+    // Only a segment that has to be begun asks where the log stood before.
+    let before = found.iter().rev().find(|segment| segment.number < number);
+    let log = before.map_or(Ok(Frontier::new()), |before| log_of(&before.path))?;
+    match Live::open(directory, number, origin, &log) {
+        Err(RecordError::Corrupt { path }) => {
+            let known = damage::last_known(directory);
+            let aside = damage::set_aside(&path)?;
+            let detail = format!(
+                "{} was damaged and is now {}; the log goes on after its checkpoint of size {}",
+                path.display(),
+                aside.display(),
+                known.size()
+            );
+            tracing::error!("{detail}");
+            let event =
+                EventRecord { detail: Some(detail), ..EventRecord::new(EventKind::StoreDamaged, Timestamps::now()) };
+            Ok((Live::open(directory, number + 1, origin, &known)?, Some(event)))
+        }
+        opened => Ok((opened?, None)),
+    }
+}
+
+fn log_of(closed: &Path) -> Result<Frontier, RecordError> {
+    let read = || read_head(&file::connect_read_only(closed)?);
+    read().map_err(|e| RecordError::sqlite("read the head of", closed, e))
+}
+
+/// Takes care of what killed writers left, and registers this one.
+fn register(
+    live: &Live,
+    ledger: &mut Ledger,
+    stamper: &mut Stamper,
+    role: Role,
+) -> Result<(writers::Abandoned, i64), RecordError> {
+    let conn = &live.conn;
+    let mut run = || {
+        ledger.begin(conn)?;
+        let abandoned = writers::interrupt_abandoned(conn, ledger, &live.path)?;
+        let row = writers::register(conn, ledger, role)?;
+        stamper.introduce(conn, ledger)?;
+        ledger.commit(conn)?;
+        Ok((abandoned, row))
+    };
+    run().map_err(|e| RecordError::sqlite("register as a writer", &live.path, e))
+}
+
+impl Place {
+    /// Whether it is this writer's business, and time, to look whether the segment is full grown.
+    pub(super) fn may_rotate(&mut self) -> bool {
+        let now = Instant::now();
+        let due = self.role == Role::Daemon && now >= self.not_before;
+        if due {
+            self.not_before = now + LOOK;
+        }
+        due
+    }
+
+    /// Not again for a while.
+    pub(super) fn try_later(&mut self) {
+        self.not_before = Instant::now() + LATER;
+    }
+
+    /// Closes the segment and begins the next, under the lock that keeps others from opening either meanwhile.
+    pub(super) fn change(
+        &mut self,
+        live: &mut Live,
+        rows: &mut Rows,
+        with: (&mut Checkpointer, &mut Stamper),
+        queue: &Arc<Queue>,
+    ) -> Result<Intents, RecordError> {
+        let _opening = file::lock_for_opening(&self.directory)?;
+        let (checkpointer, stamper) = with;
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |e| RecordError::sqlite("begin another segment after", &path, e)
+        };
+        let number = live.number + 1;
+        // One that an earlier attempt left began where the log is no more.
+        segment::remove_live(&self.directory, number)?;
+        let next = Live::open(&self.directory, number, stamper.origin(), rows.ledger.log())?;
+        let mut ledger = Ledger::new(next.log()?);
+        let fresh = || -> rusqlite::Result<Rows> {
+            ledger.begin(&next.conn)?;
+            let row = writers::register(&next.conn, &mut ledger, self.role)?;
+            stamper.introduce(&next.conn, &mut ledger)?;
+            let mut fresh = Rows::new(ledger, row);
+            segment::carry(&live.conn, &next.conn, rows, &mut fresh)?;
+            fresh.ledger.commit(&next.conn)?;
+            Ok(fresh)
+        };
+        let fresh = fresh().map_err(failed(&next.path))?;
+        let intents = Intents::open(&next.path, fresh.writer)
+            .map_err(|e| RecordError::file("open the intents of", &next.path, e))?;
+        let started = Checkpointer::start(&next.path)?;
+        segment::close(&live.conn).map_err(failed(&live.path))?;
+        checkpointer.sync()?;
+        (*live, *rows, *checkpointer) = (next, fresh, started);
+        self.finalise_closed(live.number, queue);
+        Ok(intents)
+    }
+
+    /// Finalises what was closed before a segment, away from the writer's path.
+    fn finalise_closed(&mut self, before: u64, queue: &Arc<Queue>) {
+        if self.role != Role::Daemon {
+            return;
+        }
+        self.wait_for_finaliser();
+        let (directory, queue) = (self.directory.clone(), Arc::downgrade(queue));
+        let work = move || {
+            for closed in file::segments(&directory).unwrap_or_default() {
+                // What was finalised long ago is named in a later segment already.
+                if closed.number >= before || !closed.live && closed.number + 1 < before {
+                    continue;
+                }
+                match segment::finalise(&directory, closed.number) {
+                    Ok(sealed) => {
+                        if let Some(queue) = queue.upgrade() {
+                            queue.try_add_later(Command::Sealed(Box::new(sealed)));
+                        }
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "a closed segment could not be finalised; the next start tries")
+                    }
+                }
+            }
+        };
+        self.finaliser = thread::Builder::new().name("finaliser".to_owned()).spawn(work).ok();
+    }
+
+    /// Until the thread that finalises is done.
+    pub(super) fn wait_for_finaliser(&mut self) {
+        if let Some(thread) = self.finaliser.take() {
+            // A panic there was reported by the thread itself.
+            let _ = thread.join();
+        }
+    }
+}
