@@ -151,7 +151,8 @@ impl Handler for Operator {
 impl Operator {
     fn status(&self) -> Status {
         let tables = self.engine.desk.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        let counters = named(&tables.counters());
+        let mut counters = named(&tables.counters());
+        counters.insert("unrecorded".to_owned(), self.engine.unrecorded());
         let places = self.engine.desk.places();
         let scopes = (0..).zip(places.scopes()).map(|(index, scope)| ScopeStatus {
             name: scope.name.clone(),

@@ -19,7 +19,7 @@ use crate::{
         tables::{self, Sockets, Tables},
         watch::Watch,
     },
-    proxy::Proxy,
+    proxy::{Proxy, Unrecorded},
     record::{EventKind, EventRecord, Recorder, Timestamps},
 };
 use aya::maps::{MapData, RingBuf};
@@ -112,6 +112,7 @@ impl Engine {
             room: Semaphore::new(capacity),
             ended,
             told_full: AtomicBool::new(false),
+            unrecorded: Unrecorded::default(),
         });
         let v6 = listeners.has_v6();
         let (sung, arrivals) = blocking::channel();
@@ -215,6 +216,11 @@ impl Engine {
         *self.desk.places.lock().unwrap_or_else(PoisonError::into_inner) = places;
         self.rescoped.send_replace(());
         self.sweep().await
+    }
+
+    /// Connections that could not be recorded since the start.
+    pub(super) fn unrecorded(&self) -> u64 {
+        self.proxy.unrecorded.total()
     }
 
     /// Flows open now.

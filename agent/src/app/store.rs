@@ -2,7 +2,7 @@
 
 use crate::{
     config::Config,
-    record::{Options, PayloadLimits},
+    record::{Options, PayloadLimits, Retention},
 };
 
 /// What of a configuration concerns the store.
@@ -18,6 +18,11 @@ pub(super) fn options(config: &Config) -> Options {
         payload: PayloadLimits {
             event: usize::try_from(audit.payload_per_event).unwrap_or(usize::MAX),
             session: audit.payload_per_session,
+        },
+        retention: Retention {
+            age: audit.keep,
+            size: audit.keep_size,
+            tagged: audit.keep_tagged.iter().map(|(tag, kept)| (tag.as_str().to_owned(), *kept)).collect(),
         },
         encrypt: audit.encrypt_payload,
         payload_key: audit.payload_key.clone(),

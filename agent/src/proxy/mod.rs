@@ -24,8 +24,8 @@ use sallyport_ebpf::{MPTCP, Task};
 use std::{
     net::SocketAddr,
     sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -52,6 +52,33 @@ pub struct Proxy {
     pub ended: watch::Receiver<bool>,
     /// Whether running out of room was said already.
     pub told_full: AtomicBool,
+    /// What could not be recorded.
+    pub unrecorded: Unrecorded,
+}
+
+/// Connections that could not be recorded: counted for the status, and told to the store once it works again.
+#[derive(Debug, Default)]
+pub struct Unrecorded {
+    total: AtomicU64,
+    untold: Mutex<Option<(u64, Timestamps, Timestamps)>>,
+}
+
+impl Unrecorded {
+    /// How many there were since the start.
+    pub fn total(&self) -> u64 {
+        self.total.load(Relaxed)
+    }
+
+    fn note(&self) {
+        self.total.fetch_add(1, Relaxed);
+        let now = Timestamps::now();
+        let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
+        *untold = Some(untold.map_or((1, now, now), |(count, first, _)| (count + 1, first, now)));
+    }
+
+    fn take(&self) -> Option<(u64, Timestamps, Timestamps)> {
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 /// What the record says of a scope.
@@ -138,15 +165,27 @@ impl Proxy {
             Ok(recorded) => recorded,
             Err(failed) => {
                 tracing::error!(error = %failed.error, "a connection could not be recorded");
+                self.unrecorded.note();
                 match self.on_failure {
                     OnFailure::Deny => return reset(&failed.permitted.into_intercepted().into_client()),
                     OnFailure::Allow => Recorded::unrecorded(failed.permitted),
                 }
             }
         };
+        if recorded.is_recorded()
+            && let Some((count, first, last)) = self.unrecorded.take()
+        {
+            let (decision, detail) = match self.on_failure {
+                OnFailure::Deny => (Decision::Deny, "connections were refused because they could not be recorded"),
+                OnFailure::Allow => (Decision::Allow, "connections went on although they could not be recorded"),
+            };
+            let (decision, detail) = (Some(decision), Some(detail.to_owned()));
+            self.note(EventRecord { decision, count, last, detail, ..EventRecord::new(EventKind::Unrecorded, first) })
+                .await;
+        }
         let (client, session) = recorded.into_parts();
         let end = match dialled {
-            Ok(upstream) => self.forward(&client, upstream).await,
+            Ok(upstream) => self.forward(&client, upstream, session).await,
             Err(error) => {
                 reset(&client);
                 nothing_moved(dial::outcome(&error), error.to_string())
@@ -158,11 +197,12 @@ impl Proxy {
         }
     }
 
-    async fn forward(&self, client: &TcpStream, upstream: TcpStream) -> SessionEnd {
+    async fn forward(&self, client: &TcpStream, upstream: TcpStream, session: Option<SessionId>) -> SessionEnd {
         let totals = Totals::default();
+        let tap = session.and_then(|session| self.recorder.tap(session));
         let mut ended = self.ended.clone();
         let end = tokio::select! {
-            end = relay::relay(client, &upstream, &totals, self.limits.idle_timeout) => end,
+            end = relay::relay(client, &upstream, &totals, self.limits.idle_timeout, tap.as_ref()) => end,
             _ = ended.wait_for(|ended| *ended) => relay::End::Drained,
         };
         let (outcome, detail) = match end {
@@ -171,12 +211,13 @@ impl Proxy {
             relay::End::Upstream(error) => (Outcome::UpstreamReset, Some(error.to_string())),
             relay::End::Idle => (Outcome::IdleTimeout, None),
             relay::End::Drained => (Outcome::Drained, None),
+            relay::End::Unrecorded(error) => (Outcome::Failed, Some(error.to_string())),
         };
         if outcome != Outcome::Completed {
             reset(client);
             reset(&upstream);
         }
-        let moved = |counter: &std::sync::atomic::AtomicU64| counter.load(Relaxed);
+        let moved = |counter: &AtomicU64| counter.load(Relaxed);
         SessionEnd {
             bytes_out: moved(&totals.out),
             bytes_in: moved(&totals.back),
@@ -191,7 +232,7 @@ impl Proxy {
         match dial::dial(namespace, destination, &self.limits).await {
             // No idle limit: nothing may change for a process that is not managed.
             Ok(upstream) => {
-                let end = relay::relay(client, &upstream, &Totals::default(), Duration::MAX).await;
+                let end = relay::relay(client, &upstream, &Totals::default(), Duration::MAX, None).await;
                 if !matches!(end, relay::End::Closed) {
                     reset(client);
                     reset(&upstream);

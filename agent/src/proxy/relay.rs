@@ -5,6 +5,7 @@
 //! pipe and are never copied here. The pipe goes back when the burst is over.
 
 use super::pipes::Pipe;
+use crate::record::{Direction, RecordError, Tap};
 use rustix::net::RecvFlags;
 use std::{
     cell::RefCell,
@@ -44,6 +45,8 @@ pub enum End {
     Drained,
     /// Neither side sent anything for the idle time.
     Idle,
+    /// What passed could not be recorded, and may not pass then.
+    Unrecorded(RecordError),
 }
 
 /// Bytes moved each way, readable at any time.
@@ -55,11 +58,29 @@ pub struct Totals {
     pub back: AtomicU64,
 }
 
-/// Relays until both directions ended, one failed, or nothing moved for `idle`.
-pub async fn relay(client: &TcpStream, upstream: &TcpStream, totals: &Totals, idle: Duration) -> End {
-    let out = async { pump(client, upstream, &totals.out).await.map_err(|side| side.pick(End::Client, End::Upstream)) };
-    let back =
-        async { pump(upstream, client, &totals.back).await.map_err(|side| side.pick(End::Upstream, End::Client)) };
+/// Relays until both directions ended, one failed, or nothing moved for `idle`. With a tap everything is recorded before
+/// it is sent on.
+pub async fn relay(
+    client: &TcpStream,
+    upstream: &TcpStream,
+    totals: &Totals,
+    idle: Duration,
+    tap: Option<&Tap>,
+) -> End {
+    let one_way = async |from, to, moved, direction| match tap {
+        Some(tap) => pump_recorded(from, to, moved, (tap, direction)).await,
+        None => pump(from, to, moved).await,
+    };
+    let out = async {
+        one_way(client, upstream, &totals.out, Direction::Out)
+            .await
+            .map_err(|side| side.pick(End::Client, End::Upstream))
+    };
+    let back = async {
+        one_way(upstream, client, &totals.back, Direction::In)
+            .await
+            .map_err(|side| side.pick(End::Upstream, End::Client))
+    };
     tokio::select! {
         ended = async { tokio::try_join!(out, back) } => ended.map_or_else(|end| end, |_| End::Closed),
         () = silence(totals, idle) => End::Idle,
@@ -70,6 +91,7 @@ pub async fn relay(client: &TcpStream, upstream: &TcpStream, totals: &Totals, id
 enum Side {
     Source(io::Error),
     Sink(io::Error),
+    Record(RecordError),
 }
 
 impl Side {
@@ -77,6 +99,7 @@ impl Side {
         match self {
             Self::Source(error) => source(error),
             Self::Sink(error) => sink(error),
+            Self::Record(error) => End::Unrecorded(error),
         }
     }
 }
@@ -125,6 +148,32 @@ async fn pump(source: &TcpStream, sink: &TcpStream, moved: &AtomicU64) -> Result
         if turn == TURN {
             turn = 0;
             tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// The same, with every byte recorded before it is sent on.
+async fn pump_recorded(
+    source: &TcpStream,
+    sink: &TcpStream,
+    moved: &AtomicU64,
+    (tap, direction): (&Tap, Direction),
+) -> Result<(), Side> {
+    loop {
+        let mut data = Vec::new();
+        let read = SHARED.with_borrow_mut(|buffer| {
+            let read = read(source, buffer)?;
+            data.extend(buffer.get(..read.unwrap_or_default()).unwrap_or_default());
+            Ok(read)
+        });
+        match read.map_err(Side::Source)? {
+            None => source.readable().await.map_err(Side::Source)?,
+            Some(0) => return half_close(sink),
+            Some(read) => {
+                tap.pass(direction, moved.load(Relaxed), None, data.clone()).await.map_err(Side::Record)?;
+                moved.fetch_add(read as u64, Relaxed);
+                write_all(sink, &data).await.map_err(Side::Sink)?;
+            }
         }
     }
 }

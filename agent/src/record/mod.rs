@@ -26,6 +26,7 @@ mod recorded;
 mod recorder;
 mod request;
 mod reserve;
+mod retain;
 mod rows;
 mod schema;
 mod sealing;
@@ -34,6 +35,7 @@ mod session;
 mod stamp;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod words;
 mod writer;
 mod writers;
@@ -44,8 +46,10 @@ pub use found::{EventRow, SessionDetail, SessionRow};
 pub use options::{Options, PayloadLimits};
 pub use read::{Filter, Store};
 pub use recorded::{Recorded, Unrecorded};
-pub use recorder::{Recorder, Role};
+pub use recorder::{Recorder, Role, Tap};
 pub use request::{
     ApprovalRecord, ApprovalState, Direction, Durability, PayloadRecord, RequestRecord, ResponseRecord, Status,
 };
+pub use retain::{Retention, set_hold};
 pub use session::{Decision, Outcome, Protocol, SessionEnd, SessionExtra, SessionId, SessionStart, Timestamps};
+pub use verify::{Damage, Finding, Report, verify};

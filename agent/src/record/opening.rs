@@ -1,9 +1,11 @@
 //! Where the store is, which segment is written, and how one follows another.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
 
 use super::checkpoint::Checkpointer;
 use super::file::SegmentFile;
@@ -14,6 +16,7 @@ use super::proof::Frontier;
 use super::queue::Queue;
 use super::recorder::Role;
 use super::reserve::Reserve;
+use super::retain::{self, Retention};
 use super::rows::Rows;
 use super::segment::{self, Live};
 use super::stamp::Stamper;
@@ -203,29 +206,18 @@ impl Place {
         Ok(intents)
     }
 
-    /// Finalises what was closed before a segment, away from the writer's path.
+    /// Finalises what was closed before a segment, and removes what is due, away from the writer's path.
     fn finalise_closed(&mut self, before: u64, queue: &Arc<Queue>) {
         if self.role != Role::Daemon {
             return;
         }
         self.wait_for_finaliser();
         let (directory, queue) = (self.directory.clone(), Arc::downgrade(queue));
+        let retention = self.options.retention.clone();
         let work = move || {
-            for closed in file::segments(&directory).unwrap_or_default() {
-                // What was finalised long ago is named in a later segment already.
-                if closed.number >= before || !closed.live && closed.number + 1 < before {
-                    continue;
-                }
-                match segment::finalise(&directory, closed.number) {
-                    Ok(sealed) => {
-                        if let Some(queue) = queue.upgrade() {
-                            queue.try_add_later(Command::Sealed(Box::new(sealed)));
-                        }
-                    }
-                    Err(error) => {
-                        tracing::error!(%error, "a closed segment could not be finalised; the next start tries")
-                    }
-                }
+            finalise(&directory, before, &queue);
+            if let Err(error) = prune(&directory, &retention, &queue) {
+                tracing::error!(%error, "old segments could not be removed; the next start tries");
             }
         };
         self.finaliser = thread::Builder::new().name("finaliser".to_owned()).spawn(work).ok();
@@ -238,4 +230,40 @@ impl Place {
             let _ = thread.join();
         }
     }
+}
+
+fn finalise(directory: &Path, before: u64, queue: &Weak<Queue>) {
+    for closed in file::segments(directory).unwrap_or_default() {
+        // What was finalised long ago is named in a later segment already.
+        if closed.number >= before || !closed.live && closed.number + 1 < before {
+            continue;
+        }
+        match segment::finalise(directory, closed.number) {
+            Ok(sealed) => {
+                if let Some(queue) = queue.upgrade() {
+                    queue.try_add_later(Command::Sealed(Box::new(sealed)));
+                }
+            }
+            Err(error) => tracing::error!(%error, "a closed segment could not be finalised; the next start tries"),
+        }
+    }
+}
+
+/// Removes what is due; each removal is recorded first.
+fn prune(directory: &Path, retention: &Retention, queue: &Weak<Queue>) -> Result<(), RecordError> {
+    for due in retain::due(directory, retention)? {
+        let Some((edge, note)) = segment::last_words(&due.path)? else {
+            tracing::warn!(path = %due.path.display(), "not removed: nothing signed can stand for all of it");
+            return Ok(());
+        };
+        let detail = format!("segment {} is removed: {}", due.number, due.why);
+        let event = EventRecord { detail: Some(detail), ..EventRecord::new(EventKind::Pruned, Timestamps::now()) };
+        let (reply, recorded) = oneshot::channel();
+        let told = queue.upgrade().is_some_and(|q| q.try_add_now(Command::Event { event: Box::new(event), reply }));
+        if !told || !matches!(recorded.blocking_recv(), Ok(Ok(()))) {
+            return Ok(());
+        }
+        retain::remove(directory, &due, &edge, &note)?;
+    }
+    Ok(())
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Timestamps;
+use super::retain::Retention;
 
 /// Sizes, times and keys of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Options {
     pub key_file: Option<PathBuf>,
     /// What is kept of payloads.
     pub payload: PayloadLimits,
+    /// What is removed, and when.
+    pub retention: Retention,
     /// Whether payloads are encrypted.
     pub encrypt: bool,
     /// The key for that, unless systemd gives one.
@@ -53,6 +56,7 @@ impl Default for Options {
             checkpoint_file: None,
             key_file: None,
             payload: PayloadLimits::default(),
+            retention: Retention::default(),
             encrypt: false,
             payload_key: None,
         }

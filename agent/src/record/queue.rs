@@ -108,6 +108,17 @@ impl Queue {
         }
     }
 
+    /// Adds what a thread waits for; false when there is no room, or nothing is taken any more.
+    pub(super) fn try_add_now(&self, command: Command) -> bool {
+        let (Ok(permit), Ok(mut state)) = (self.room.try_acquire(), self.open()) else { return false };
+        permit.forget();
+        state.waiting.push(command);
+        state.urgent = true;
+        drop(state);
+        self.wake.notify_one();
+        true
+    }
+
     /// Adds what somebody waits for.
     pub(super) async fn add_now(&self, command: Command) -> Result<(), RecordError> {
         self.make_room().await?;

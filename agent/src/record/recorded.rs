@@ -30,6 +30,11 @@ impl Recorded {
         Self { permitted, session: None }
     }
 
+    /// Whether it is in the store.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.session.is_some()
+    }
+
     /// The client's stream, to be relayed, and the session to end afterwards.
     pub(crate) fn into_parts(self) -> (TcpStream, Option<SessionId>) {
         (self.permitted.into_intercepted().into_client(), self.session)

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest as _, Sha256};
 
 use super::ledger::{Ledger, Value, read_head};
@@ -228,6 +228,20 @@ pub(super) fn seal(conn: &Connection, ledger: &mut Ledger, sealed: &Sealed) -> r
     Ok(())
 }
 
+/// Where the log stood at a finalised segment's end, and the checkpoint signed there; `None` when there is none.
+pub(super) fn last_words(closed: &Path) -> Result<Option<(Vec<u8>, String)>, RecordError> {
+    let read = || {
+        let conn = file::connect_read_only(closed)?;
+        let words = conn.query_row(
+            "SELECT frontier, note FROM head JOIN checkpoint ON checkpoint.size = head.size",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        );
+        words.optional()
+    };
+    read().map_err(|e| RecordError::sqlite("read", closed, e))
+}
+
 /// SHA-256 and length of a file.
 pub(super) fn digest(path: &Path) -> io::Result<([u8; 32], u64)> {
     let mut file = File::open(path)?;
@@ -255,4 +269,21 @@ fn remove(path: &Path) -> Result<(), RecordError> {
 pub(super) fn sync_directory(directory: &Path) -> Result<(), RecordError> {
     let synced = File::open(directory).and_then(|directory| directory.sync_all());
     synced.map_err(|e| RecordError::file("sync", directory, e))
+}
+
+/// Where the log stood after a segment that was removed in order, by the stub that stands for it; or why that is not known.
+pub(super) fn read_stub(
+    directory: &Path,
+    number: u64,
+    read_note: super::verify::ReadNote<'_>,
+) -> Result<Frontier, String> {
+    let path = file::stub(directory, number);
+    let text = fs::read_to_string(&path).map_err(|_| "it is not there, and no stub stands for it".to_owned())?;
+    let (edge, note) = text.split_once('\n').ok_or_else(|| format!("{} is no stub", path.display()))?;
+    let head = read_note(note).map_err(|why| format!("the stub that stands for it is not to be trusted: {why}"))?;
+    let bytes: Option<Vec<u8>> =
+        edge.as_bytes().chunks(2).map(|two| u8::from_str_radix(std::str::from_utf8(two).ok()?, 16).ok()).collect();
+    let log = bytes.and_then(|bytes| Frontier::from_bytes(&bytes).ok());
+    log.filter(|log| log.root() == head.root && log.size() == head.size)
+        .ok_or_else(|| "the stub that stands for it contradicts its own signature".to_owned())
 }
