@@ -18,7 +18,7 @@ use super::recorder::Role;
 use super::reserve::Reserve;
 use super::retain::{self, Retention};
 use super::rows::Rows;
-use super::segment::{self, Live};
+use super::segment::{self, Live, Sealed};
 use super::stamp::Stamper;
 use super::writer::{Command, Writer};
 use super::{EventKind, EventRecord, RecordError, Timestamps, damage, file, writers};
@@ -34,7 +34,8 @@ pub(super) struct Place {
     pub(super) directory: PathBuf,
     pub(super) options: Options,
     role: Role,
-    finaliser: Option<JoinHandle<()>>,
+    /// Gives back what it finalised and could not tell.
+    finaliser: Option<JoinHandle<Vec<Sealed>>>,
     not_before: Instant,
 }
 
@@ -211,42 +212,47 @@ impl Place {
         if self.role != Role::Daemon {
             return;
         }
+        // Two changes in a row: the first is told by the second's thread again.
         self.wait_for_finaliser();
         let (directory, queue) = (self.directory.clone(), Arc::downgrade(queue));
         let retention = self.options.retention.clone();
         let work = move || {
-            finalise(&directory, before, &queue);
+            let untold = finalise(&directory, before, &queue);
             if let Err(error) = prune(&directory, &retention, &queue) {
                 tracing::error!(%error, "old segments could not be removed; the next start tries");
             }
+            untold
         };
         self.finaliser = thread::Builder::new().name("finaliser".to_owned()).spawn(work).ok();
     }
 
-    /// Until the thread that finalises is done.
-    pub(super) fn wait_for_finaliser(&mut self) {
-        if let Some(thread) = self.finaliser.take() {
-            // A panic there was reported by the thread itself.
-            let _ = thread.join();
-        }
+    /// Until the thread that finalises is done; returns what it could not tell.
+    pub(super) fn wait_for_finaliser(&mut self) -> Vec<Sealed> {
+        // A panic there was reported by the thread itself.
+        self.finaliser.take().and_then(|thread| thread.join().ok()).unwrap_or_default()
     }
 }
 
-fn finalise(directory: &Path, before: u64, queue: &Weak<Queue>) {
+/// Segments this far back are named in a later one for certain.
+const NAMED: u64 = 4;
+
+fn finalise(directory: &Path, before: u64, queue: &Weak<Queue>) -> Vec<Sealed> {
+    let mut untold = Vec::new();
     for closed in file::segments(directory).unwrap_or_default() {
-        // What was finalised long ago is named in a later segment already.
-        if closed.number >= before || !closed.live && closed.number + 1 < before {
+        if closed.number >= before || !closed.live && closed.number + NAMED < before {
             continue;
         }
         match segment::finalise(directory, closed.number) {
             Ok(sealed) => {
-                if let Some(queue) = queue.upgrade() {
-                    queue.try_add_later(Command::Sealed(Box::new(sealed)));
+                let command = Command::Sealed(Box::new(sealed.clone()));
+                if !queue.upgrade().is_some_and(|queue| queue.try_add_now(command)) {
+                    untold.push(sealed);
                 }
             }
             Err(error) => tracing::error!(%error, "a closed segment could not be finalised; the next start tries"),
         }
     }
+    untold
 }
 
 /// Removes what is due; each removal is recorded first.

@@ -1,6 +1,6 @@
 //! How the store is to be kept: what of `[audit]` concerns it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Timestamps;
@@ -66,11 +66,10 @@ impl Default for Options {
 impl Options {
     /// Whether a segment is as large or as old as one gets. A day is counted on the boot-time clock where the host was
     /// not restarted meanwhile, so that a clock set back does not keep a segment open.
-    pub(super) fn is_full_grown(&self, path: &Path, opened: Timestamps) -> bool {
+    pub(super) fn is_full_grown(&self, bytes: u64, opened: Timestamps) -> bool {
         let now = Timestamps::now();
         let age = now.wall_ns.saturating_sub(opened.wall_ns).max(0).cast_unsigned();
         let age = if now.boot_ns >= opened.boot_ns { age.max(now.boot_ns - opened.boot_ns) } else { age };
-        let old = u128::from(age) >= self.segment_age.as_nanos();
-        old || std::fs::metadata(path).is_ok_and(|meta| meta.len() >= self.segment_size)
+        bytes >= self.segment_size || u128::from(age) >= self.segment_age.as_nanos()
     }
 }

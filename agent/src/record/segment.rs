@@ -59,6 +59,13 @@ impl Live {
         closed.map_err(|e| RecordError::sqlite("read the head of", &self.path, e))
     }
 
+    /// Its size with what is still in the write-ahead log, bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        let number = |pragma| self.conn.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+        let pages = number("page_count").and_then(|pages| Ok(pages * number("page_size")?));
+        pages.unwrap_or_default().cast_unsigned()
+    }
+
     /// Where the log stands.
     pub(super) fn log(&self) -> Result<Frontier, RecordError> {
         read_head(&self.conn).map_err(|e| RecordError::sqlite("read the head of", &self.path, e))

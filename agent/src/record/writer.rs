@@ -270,7 +270,7 @@ impl Writer {
     fn is_full_grown(&mut self) -> bool {
         self.place.may_rotate()
             && !self.reserve.is_spent()
-            && self.place.options.is_full_grown(&self.live.path, self.live.opened)
+            && self.place.options.is_full_grown(self.live.bytes(), self.live.opened)
             // A process that writes along keeps the segment open.
             && writers::are_others(&self.live.conn, self.rows.writer).is_ok_and(|others| !others)
     }
@@ -298,6 +298,7 @@ impl Writer {
     }
 
     fn finish(mut self) -> Result<(), RecordError> {
+        let sealed = self.place.wait_for_finaliser();
         let failed = |e| RecordError::sqlite("close the store", &self.live.path, e);
         let end = SessionEnd {
             bytes_out: 0,
@@ -310,6 +311,7 @@ impl Writer {
             rows.start(conn)?;
             let open: Vec<SessionId> = rows.open.keys().copied().collect();
             open.into_iter().try_for_each(|id| rows.end(conn, id, &end))?;
+            sealed.iter().try_for_each(|sealed| segment::seal(conn, &mut rows.ledger, sealed))?;
             let writer = rows.writer;
             writers::close(conn, &mut rows.ledger, writer)?;
             rows.ledger.commit(conn)
@@ -317,7 +319,6 @@ impl Writer {
         close(&mut self.rows, &self.live.conn).map_err(failed)?;
         self.stamp_now();
         self.queue.remove_intents();
-        self.place.wait_for_finaliser();
         self.checkpointer.finish()
     }
 }

@@ -2,6 +2,7 @@
 
 mod crash;
 mod roundtrip;
+mod segments;
 mod store;
 
 use std::future::Future;

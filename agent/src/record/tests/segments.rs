@@ -1,0 +1,141 @@
+//! Segments that follow one another, requests in them, and what passes.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+
+use super::{at, block_on, end, identity, start};
+use crate::record::request::{Direction, Durability, RequestRecord, ResponseRecord, Status};
+use crate::record::{Decision, Options, Outcome, PayloadLimits, Recorder, Role, SessionId, file};
+
+pub(super) fn request(session: SessionId, n: u64) -> RequestRecord {
+    RequestRecord {
+        session,
+        n,
+        at: at(10),
+        kind: Arc::from("select"),
+        statement: Some(Arc::from("SELECT name FROM people WHERE id = $1")),
+        decision: Decision::Allow,
+        policies: Some(Arc::from("[\"p1\"]")),
+        facts: None,
+        bytes: Some(70),
+        detail: None,
+        approval: None,
+    }
+}
+
+fn response(session: SessionId, n: u64) -> ResponseRecord {
+    ResponseRecord {
+        session,
+        n,
+        at: at(11),
+        status: Status::Done,
+        rows: Some(3),
+        bytes: Some(99),
+        masked: 1,
+        masks: None,
+        error: None,
+    }
+}
+
+fn numbers(directory: &Path) -> Vec<(u64, bool)> {
+    file::segments(directory).unwrap().into_iter().map(|segment| (segment.number, segment.live)).collect()
+}
+
+fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !done() {
+        assert!(Instant::now() < deadline, "{what}: not within 20 s");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_full_grown_segment_is_finalised_and_open_sessions_go_on_in_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let directory = file::directory(dir.path());
+    let options = Options { segment_size: 600_000, ..Options::default() };
+    let recorder = Recorder::open_as(dir.path(), Role::Daemon, &options).unwrap();
+    let long = block_on(recorder.begin(start(&identity(1), "10.0.0.5:5432", 7))).unwrap();
+    let mut n = 0;
+    wait_until("three segments were closed", || {
+        block_on(async {
+            for _ in 0..500 {
+                recorder.request(request(long, n), Durability::Batched).await.unwrap();
+                recorder.response(response(long, n)).await.unwrap();
+                n += 1;
+            }
+            recorder.flush().await.unwrap();
+        });
+        numbers(&directory).iter().filter(|(_, live)| !live).count() >= 3
+    });
+    block_on(async {
+        recorder.end(long, end(Outcome::Completed)).await.unwrap();
+        recorder.close().await.unwrap();
+    });
+    let found = numbers(&directory);
+    assert!(found.windows(2).all(|two| two[0].0 + 1 == two[1].0), "{found:?}");
+    let (mut requests, mut responses, mut sealed) = (0, 0, 0);
+    for segment in file::segments(&directory).unwrap() {
+        let conn = file::connect_read_only(&segment.path).unwrap();
+        let count = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        requests += count("SELECT count(*) FROM statements");
+        responses += count("SELECT count(*) FROM statements WHERE rows = 3");
+        sealed += count("SELECT count(*) FROM sealed");
+        assert_eq!(count("SELECT count(*) FROM sessions"), 1);
+        if !segment.live {
+            let mode: String = conn.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+            assert_eq!(mode, "delete");
+            assert!(fs::metadata(&segment.path).unwrap().permissions().readonly());
+        }
+    }
+    assert_eq!((requests, responses), (n as i64, n as i64));
+    assert!(sealed >= 3);
+    let last = file::segments(&directory).unwrap().pop().unwrap();
+    let conn = Connection::open(last.path).unwrap();
+    let (outcome, continues): (String, Option<i64>) =
+        conn.query_row("SELECT outcome, continues FROM sessions", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    assert_eq!(outcome, "completed");
+    assert!(continues.is_some());
+}
+
+#[test]
+fn a_request_that_waits_for_the_disk_is_there_when_it_returns() {
+    let dir = tempfile::tempdir().unwrap();
+    let recorder = Recorder::open(dir.path()).unwrap();
+    let conn = Connection::open(super::segment(dir.path())).unwrap();
+    block_on(async {
+        let session = recorder.begin(start(&identity(1), "10.0.0.5:5432", 7)).await.unwrap();
+        recorder.request(request(session, 0), Durability::BeforeForward).await.unwrap();
+        let found: i64 = conn.query_row("SELECT count(*) FROM statements", [], |row| row.get(0)).unwrap();
+        assert_eq!(found, 1);
+    });
+}
+
+#[test]
+fn payloads_are_cut_where_the_limits_say_and_stored_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { payload: PayloadLimits { event: 1000, session: 2500 }, ..Options::default() };
+    let recorder = Recorder::open_as(dir.path(), Role::Exec, &options).unwrap();
+    block_on(async {
+        let session = recorder.begin(start(&identity(1), "10.0.0.5:5432", 7)).await.unwrap();
+        let tap = recorder.tap(session).unwrap();
+        for n in 0..4 {
+            tap.pass(Direction::In, n * 1000, None, vec![b'x'; 1000]).await.unwrap();
+        }
+        tap.pass(Direction::Out, 0, Some(0), vec![b'y'; 3000]).await.unwrap();
+        recorder.close().await.unwrap();
+    });
+    let conn = Connection::open(super::segment(dir.path())).unwrap();
+    let mut statement = conn.prepare("SELECT direction, length, full_length FROM payloads ORDER BY seq").unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+    let rows: Vec<(String, i64, Option<i64>)> = rows.unwrap().map(Result::unwrap).collect();
+    let cut = |length| ("in".to_owned(), length, Some(1000));
+    let whole = ("in".to_owned(), 1000, None);
+    assert_eq!(rows, [whole.clone(), whole, cut(500), cut(0), ("out".to_owned(), 0, Some(3000))]);
+    let chunks: i64 = conn.query_row("SELECT count(*) FROM chunk", [], |row| row.get(0)).unwrap();
+    assert_eq!(chunks, 2, "equal bytes are stored once");
+}
