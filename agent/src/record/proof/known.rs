@@ -1,7 +1,8 @@
-//! The example of Certificate Transparency: eight leaves, the roots they lead to, and proofs about them.
+//! Examples that others publish, for tests.
 //!
-//! From the tests of its reference implementation, `testonly/constants.go` and `cmd/proofgen` of
-//! transparency-dev/merkle.
+//! The eight leaves of Certificate Transparency, the roots they lead to and proofs about them are those of its reference
+//! implementation: `testonly/constants.go` and `cmd/proofgen` of transparency-dev/merkle. Peter's and Enoch's notes are
+//! those of Go's `sumdb/note`, the others of C2SP's signed-note and tlog-checkpoint.
 
 use super::Hash;
 
@@ -101,6 +102,28 @@ pub(super) const CONSISTENCY: [(u64, u64, &[&str]); 5] = [
         ],
     ),
 ];
+
+/// A private key.
+pub(super) const PETER_SKEY: &str = "PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz";
+/// Its public part.
+pub(super) const PETER_VKEY: &str = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+/// Another's.
+pub(super) const ENOCH_VKEY: &str = "EnochRoot+af0cfe78+ATtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop";
+/// What both signed.
+pub(super) const PETER_TEXT: &str =
+    "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n";
+/// One's signature.
+pub(super) const PETER_SIGNATURE: &str =
+    "— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";
+/// The other's.
+pub(super) const ENOCH_SIGNATURE: &str =
+    "— EnochRoot rwz+eBzmZa0SO3NbfRGzPCpDckykFXSdeX+MNtCOXm2/5n2tiOHp+vAF1aGrQ5ovTG01oOTGwnWLox33WWd1RvMc+QQ=\n";
+/// The key of the specification's example.
+pub(super) const EXAMPLE_VKEY: &str = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
+/// The note of the specification's example.
+pub(super) const EXAMPLE_NOTE: &str = "This is an example message.\n\n— example.com/foo Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYjOBH3mFXmRKuwHjG1Yu72IneyaQM=\n";
+/// The checkpoint of the specification's example.
+pub(super) const SOFA: &str = "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n— example.com/behind-the-sofa Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=\n";
 
 /// From its hexadecimal digits.
 pub(super) fn hash(hex: &str) -> Hash {
