@@ -51,15 +51,14 @@ impl Bed {
     /// A new one. Its top cgroup is a slice, so that what is below are units. Fails when not root: these tests are never skipped.
     #[expect(clippy::new_without_default, reason = "it is not a plain value")]
     pub fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(1);
         assert!(rustix::process::geteuid().is_root(), "the tests load programs into the kernel: run them as root");
         raise_limit();
         let turn = fs::File::create(std::env::temp_dir().join("sallyport-tests.lock")).unwrap();
         turn.lock().unwrap();
         remove_leftovers();
-        let tag = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, SeqCst));
+        let tag = tag();
         let name = format!("{PREFIX}{tag}");
-        let dir = tempfile::Builder::new().prefix(&format!("{name}-")).tempdir().unwrap();
+        let dir = named(&name);
         let bpffs = dir.path().join("bpf");
         fs::create_dir(&bpffs).unwrap();
         let bpffs = Mounted::new("bpf", &bpffs, "bpf", c"");
@@ -154,6 +153,20 @@ impl Bed {
     }
 }
 
+/// A directory of one test, removed with the value, or by a later test when this one's process was killed.
+pub(crate) fn directory() -> tempfile::TempDir {
+    named(&format!("{PREFIX}{}", tag()))
+}
+
+fn named(name: &str) -> tempfile::TempDir {
+    tempfile::Builder::new().prefix(&format!("{name}-")).tempdir().unwrap()
+}
+
+fn tag() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(1);
+    format!("{}-{}", std::process::id(), COUNT.fetch_add(1, SeqCst))
+}
+
 /// As many open files as may be had, for servers and probes of many connections.
 pub fn raise_limit() {
     let maximum = getrlimit(Resource::Nofile).maximum;
@@ -161,7 +174,7 @@ pub fn raise_limit() {
 }
 
 /// What test processes left that were killed outright: their cgroups and mounts.
-fn remove_leftovers() {
+pub(crate) fn remove_leftovers() {
     let is_dead = |name: &str| {
         let pid = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
         pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists())

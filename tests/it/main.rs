@@ -7,5 +7,6 @@ mod exec;
 mod failure;
 mod namespaces;
 mod path;
+mod powercut;
 mod scopes;
 mod transfer;
