@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use rusqlite::ErrorCode;
 
+use super::proof::{CheckpointError, KeyError, NameError};
+
 /// Why something could not be recorded. Cloned to everyone whose record was in the same transaction.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RecordError {
@@ -71,6 +73,20 @@ pub enum RecordError {
         /// The segment.
         path: PathBuf,
     },
+    /// The name of the log is none a key can have.
+    #[error("`{origin}` cannot name the log: check trust_domain and host in [identity]")]
+    Origin {
+        /// The name.
+        origin: String,
+        /// Why not.
+        source: NameError,
+    },
+    /// The key that signs checkpoints.
+    #[error("checkpoints cannot be signed")]
+    Key(#[source] Arc<KeyError>),
+    /// A checkpoint could not be made.
+    #[error("a checkpoint could not be made")]
+    Checkpoint(#[from] CheckpointError),
     /// Payloads are to be encrypted, and there is no key.
     #[error(
         "payloads are to be encrypted, and there is no key: give systemd the credential sallyport-payload-key, or set payload_key in [audit]"
@@ -89,6 +105,12 @@ pub enum RecordError {
         /// What SQLite said.
         source: Arc<rusqlite::Error>,
     },
+}
+
+impl From<KeyError> for RecordError {
+    fn from(error: KeyError) -> Self {
+        Self::Key(Arc::new(error))
+    }
 }
 
 impl RecordError {

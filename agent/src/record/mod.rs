@@ -11,6 +11,7 @@ mod checkpoint;
 mod damage;
 mod error;
 mod event;
+mod evidence;
 mod file;
 mod found;
 mod intents;
@@ -42,6 +43,7 @@ mod writers;
 
 pub use error::{RecordError, StoreError};
 pub use event::{EventKind, EventRecord, hook_name};
+pub use evidence::{Evidence, EvidenceError, evidence};
 pub use found::{EventRow, SessionDetail, SessionRow};
 pub use options::{Options, PayloadLimits};
 pub use read::{Filter, Store};

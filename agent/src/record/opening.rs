@@ -50,11 +50,12 @@ pub(super) struct Opened {
 }
 
 /// Opens the store and starts the writer's thread; returns when the store is ready.
-pub(super) fn start(directory: &Path, options: &Options, role: Role) -> Result<Arc<Queue>, RecordError> {
+pub(super) fn start(state_dir: &Path, options: &Options, role: Role) -> Result<Arc<Queue>, RecordError> {
+    let directory = &file::directory(state_dir);
     file::prepare_directory(directory)?;
     let lock = (role == Role::Daemon).then(|| file::lock_for_daemon(directory)).transpose()?;
     let opening = file::lock_for_opening(directory)?;
-    let mut stamper = Stamper::open(directory, options)?;
+    let mut stamper = Stamper::open(state_dir, directory, options)?;
     let (mut live, damaged) = find_live(directory, &stamper)?;
     let mut ledger = Ledger::new(live.log()?);
     let (abandoned, mut row) = register(&live, &mut ledger, &mut stamper, role)?;

@@ -130,8 +130,9 @@ impl Queue {
         Ok(())
     }
 
-    /// For the writer: waits for something to do. `None` when the queue is closed and empty.
-    pub(super) fn take(&self) -> Option<Vec<Command>> {
+    /// For the writer: waits for something to do, which is nothing once it is `due`. `None` when the queue is closed and
+    /// empty.
+    pub(super) fn take(&self, due: Option<Instant>) -> Option<Vec<Command>> {
         let mut state = self.lock();
         loop {
             let patience = if state.failing { RETRY } else { LINGER };
@@ -142,7 +143,12 @@ impl Queue {
                 self.room.add_permits(batch.len());
                 return (!batch.is_empty()).then_some(batch);
             }
-            state = match left {
+            let now = Instant::now();
+            if due.is_some_and(|due| due <= now) && state.waiting.is_empty() {
+                return Some(Vec::new());
+            }
+            let left = left.into_iter().chain(due.map(|due| due.saturating_duration_since(now))).min();
+            state = match left.map(|left| left.max(Duration::from_millis(1))) {
                 Some(left) => self.wake.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
                 None => self.wake.wait(state).unwrap_or_else(PoisonError::into_inner),
             };

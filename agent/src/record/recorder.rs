@@ -12,7 +12,7 @@ use super::queue::Queue;
 use super::request::{ApprovalRecord, Direction, Durability, PayloadRecord, RequestRecord, ResponseRecord};
 use super::sealing::ChunkKeys;
 use super::writer::{Begin, Command};
-use super::{EventRecord, Outcome, RecordError, SessionEnd, SessionId, SessionStart, Timestamps, file, opening};
+use super::{EventRecord, Outcome, RecordError, SessionEnd, SessionId, SessionStart, Timestamps, opening};
 
 /// Why a process writes the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Recorder {
     /// When the store cannot be written; for a daemon also when another one holds it.
     pub fn open_as(state_dir: &Path, role: Role, options: &Options) -> Result<Self, RecordError> {
         let keys = options.encrypt.then(|| ChunkKeys::load(options.payload_key.as_deref())).transpose()?;
-        let queue = opening::start(&file::directory(state_dir), options, role)?;
+        let queue = opening::start(state_dir, options, role)?;
         Ok(Self { queue: Arc::new(Handle(queue)), limits: options.payload, keys: keys.map(Arc::new) })
     }
 

@@ -1,6 +1,7 @@
 //! The writer thread: takes everything that waits, commits it as one transaction, answers everyone who waits for it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -117,8 +118,10 @@ impl Writer {
 
     pub(super) fn run(mut self) {
         let mut closing = None;
-        while let Some(batch) = self.queue.take() {
-            if let Some(reply) = self.serve(batch) {
+        while let Some(batch) = self.queue.take(self.stamper.due(self.rows.ledger.log())) {
+            if batch.is_empty() {
+                self.stamp();
+            } else if let Some(reply) = self.serve(batch) {
                 // What was sent before the close is recorded; what comes after is refused.
                 self.queue.close();
                 closing = Some(reply);
@@ -247,7 +250,7 @@ impl Writer {
 
     /// Signs what the log is now, when it is time to.
     fn stamp(&mut self) {
-        if self.stamper.is_due(self.rows.ledger.log()) {
+        if self.stamper.due(self.rows.ledger.log()).is_some_and(|due| due <= Instant::now()) {
             self.stamp_now();
         }
     }

@@ -5,6 +5,7 @@
 
 mod checkpoint;
 mod hash;
+mod keys;
 #[cfg(test)]
 mod known;
 mod note;
@@ -17,6 +18,7 @@ mod verify;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use hash::{HASH_BYTES, Hash, Leaf, NotAHash, leaf, node};
+pub use keys::{KeyError, KeyPlaces, KeySource, Keys, Rotation, public_keys};
 pub use note::{MAX_NOTE, MAX_SIGNATURES, Note, NoteError, Verified, sign};
 pub use prover::{Hashes, Prover, ProverError};
 pub use signer::{KeyId, KeyName, KeyTextError, NameError, Signer, VerifierKey};

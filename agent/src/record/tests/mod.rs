@@ -4,6 +4,7 @@ mod crash;
 mod roundtrip;
 mod segments;
 mod store;
+mod tamper;
 
 use std::future::Future;
 use std::net::SocketAddr;

@@ -27,7 +27,7 @@ pub(super) fn request(session: SessionId, n: u64) -> RequestRecord {
     }
 }
 
-fn response(session: SessionId, n: u64) -> ResponseRecord {
+pub(super) fn response(session: SessionId, n: u64) -> ResponseRecord {
     ResponseRecord {
         session,
         n,

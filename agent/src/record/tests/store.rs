@@ -133,7 +133,7 @@ fn the_views_are_what_auditors_were_promised() {
         [first.as_str(), "allow", "1970-01-01T00:00:01.000Z"],
         [second.as_str(), "deny", "1970-01-01T00:00:02.000Z"],
         [third.as_str(), "would-deny", "1970-01-01T00:00:03.000Z"],
-        ["10", "deny", "1970-01-01T00:00:05.000Z"],
+        ["11", "deny", "1970-01-01T00:00:05.000Z"],
     ];
     assert_eq!(decisions, expected);
 }

@@ -135,3 +135,17 @@ pub fn verify(state_dir: &Path, read_note: ReadNote<'_>, kept: Option<&Head>) ->
 pub(super) fn nothing() -> Frontier {
     Frontier::new()
 }
+
+/// Every record of a segment with the hash it has now.
+#[cfg(test)]
+pub(super) fn retold(
+    conn: &rusqlite::Connection,
+) -> rusqlite::Result<Vec<(&'static super::schema::Table, u64, super::proof::Hash)>> {
+    let mut tables = rows::Tables::prepare(conn)?;
+    let mut rows = tables.merge()?;
+    let mut all = Vec::new();
+    while let Some(found) = rows.next(&mut |_, _| {})? {
+        all.push((found.table, found.seq, found.hash));
+    }
+    Ok(all)
+}

@@ -62,6 +62,13 @@ pub(super) struct Found {
     pub(super) hash: Hash,
 }
 
+impl Found {
+    /// Whether the mark fits.
+    pub(super) fn is_whole(&self) -> bool {
+        self.mark == mark(&self.hash)
+    }
+}
+
 impl Merge<'_> {
     /// The next row; `looked` gets it too, while it can be read under other numbers.
     pub(super) fn next(&mut self, looked: &mut dyn FnMut(&Found, &Reader<'_>)) -> rusqlite::Result<Option<Found>> {
@@ -103,11 +110,6 @@ impl Reader<'_> {
         let mut buffer = Vec::new();
         let mut near = (1..=within).flat_map(|by| [seq.checked_add(by), seq.checked_sub(by)]).flatten();
         near.find(|number| self.hash(*number, &mut buffer).is_ok_and(|hash| mark(&hash) == wanted))
-    }
-
-    /// A column as text.
-    pub(super) fn text(&self, at: usize) -> String {
-        self.row.get::<_, String>(at + 2).unwrap_or_default()
     }
 
     /// A column as a number.

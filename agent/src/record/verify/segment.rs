@@ -9,7 +9,6 @@ use rusqlite::Connection;
 use super::rows::{Found, Reader, Tables};
 use super::{Damage, Finding, ReadNote, Report, nothing};
 use crate::record::file::{SegmentFile, connect_read_only};
-use crate::record::ledger::mark;
 use crate::record::proof::{Frontier, Hash, Head};
 use crate::record::schema::{SEALED, SEGMENT};
 use crate::record::{RecordError, segment};
@@ -98,7 +97,7 @@ impl<'a> Walk<'a> {
         let head: u64 = conn.query_row("SELECT size FROM head", [], |row| row.get::<_, i64>(0))?.cast_unsigned();
         let mut tables = Tables::prepare(conn)?;
         let mut rows = tables.merge()?;
-        let mut first = true;
+        let (mut first, mut contradicted) = (true, None::<(u64, Hash)>);
         loop {
             let (mut trouble, mut opening, mut sealing) = (None, None, None);
             let expected = self.log.size();
@@ -108,38 +107,42 @@ impl<'a> Walk<'a> {
                 } else if found.table.code == SEALED.code {
                     sealing = <[u8; 32]>::try_from(reader.bytes(3)).ok().map(|sha256| (reader.number(0), sha256));
                 }
-                if found.mark != mark(&found.hash) {
+                if !found.is_whole() {
                     trouble = Some(diagnose(found, reader));
                 }
             })?;
+            // A record put in at a tile's end shows only at the one after it.
+            if let Some((index, _)) = contradicted.filter(|_| trouble.is_none()) {
+                let detail = "the marks fit and the tree beside them does not".to_owned();
+                self.find(Damage::Rewritten, number, Some((index << 8, None)), detail);
+                return Ok(());
+            }
             let Some(found) = found else { break };
             if std::mem::take(&mut first) && !self.begins(number, found.seq, opening) {
                 return Ok(());
             }
             let expected = if self.log.size() > expected { self.log.size() } else { expected };
             if let Some((damage, detail)) = trouble.or_else(|| out_of_order(&found, expected)) {
-                let (mut damage, mut detail, mut at) = (damage, detail, found.seq.min(expected));
-                if damage == Damage::Inserted && at == expected {
+                let at = found.seq.min(expected);
+                let mut next = None;
+                rows.next(&mut |found, reader| next = Some((found.seq, diagnose(found, reader).0, found.is_whole())))?;
+                let (at, damage, detail) = match (damage, next) {
+                    (_, Some((seq, _, true))) if seq == found.seq => {
+                        (at, Damage::Inserted, format!("record {seq} is there twice"))
+                    }
+                    (Damage::Deleted, Some((_, Damage::Inserted, _))) => {
+                        (at, Damage::Reordered, format!("records {at} and {} changed places", at + 1))
+                    }
                     // Whoever put it in gave it a mark that fits.
-                    at = at.saturating_sub(1);
-                }
-                let mut back = false;
-                rows.next(&mut |found, reader| back = diagnose(found, reader).0 == Damage::Inserted)?;
-                if damage == Damage::Deleted && back {
-                    (damage, detail) = (Damage::Reordered, format!("records {at} and {} changed places", at + 1));
-                }
+                    (Damage::Inserted, _) if at == expected => (at.saturating_sub(1), damage, detail),
+                    _ => (at, damage, detail),
+                };
                 self.find(damage, number, Some((at, Some(found.table.name))), detail);
                 return Ok(());
             }
             self.report.records += 1;
             let tile = self.log.append(found.hash);
-            if let Some((index, root)) = tile
-                && tiles.get(&index).is_some_and(|stored| *stored != root)
-            {
-                let detail = "the marks fit and the tree beside them does not".to_owned();
-                self.find(Damage::Rewritten, number, Some((index << 8, None)), detail);
-                return Ok(());
-            }
+            contradicted = tile.filter(|(index, root)| tiles.get(index).is_some_and(|stored| stored != root));
             self.sealed.extend(sealing);
             if !self.stamped(number, &mut stamps) {
                 return Ok(());

@@ -1,0 +1,389 @@
+//! What can be done to a store by whoever can write its files, and that each is found and named.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::segments::{request, response};
+use super::{block_on, end, identity, start};
+use crate::record::ledger::mark;
+use crate::record::proof::{Checkpoint, Frontier, Head, KeyName, Signer, public_keys};
+use crate::record::request::Durability;
+use crate::record::schema::LEDGER;
+use crate::record::verify::{Damage, Report, retold, verify};
+use crate::record::{Evidence, EvidenceError, Options, Outcome, Recorder, Role, evidence, file};
+
+/// A store of four segments, the last of them live, with two sessions each.
+fn store() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path(), 4);
+    dir
+}
+
+fn fill(state_dir: &Path, segments: u64) {
+    let options = Options { segment_size: 300_000, checkpoint_every: Duration::from_millis(20), ..Options::default() };
+    let recorder = Recorder::open_as(state_dir, Role::Daemon, &options).unwrap();
+    let directory = file::directory(state_dir);
+    block_on(async {
+        while file::segments(&directory).unwrap().last().unwrap().number < segments {
+            for one in 0..2 {
+                let session = recorder.begin(start(&identity(one), "10.0.0.5:5432", 7)).await.unwrap();
+                for n in 0..100 {
+                    recorder.request(request(session, n), Durability::Batched).await.unwrap();
+                    recorder.response(response(session, n)).await.unwrap();
+                }
+                recorder.end(session, end(Outcome::Completed)).await.unwrap();
+            }
+            recorder.flush().await.unwrap();
+        }
+        let session = recorder.begin(start(&identity(3), "10.0.0.7:5432", 9)).await.unwrap();
+        recorder.end(session, end(Outcome::Denied)).await.unwrap();
+        recorder.close().await.unwrap();
+    });
+}
+
+fn check(state_dir: &Path, kept: Option<&Head>) -> Report {
+    let known = public_keys(state_dir).unwrap();
+    let read = |note: &str| {
+        let opened = Checkpoint::open(note.as_bytes(), &known).map_err(|error| error.to_string());
+        opened.map(|(checkpoint, _)| checkpoint.head)
+    };
+    verify(state_dir, &read, kept).unwrap()
+}
+
+fn closed(state_dir: &Path, number: u64) -> PathBuf {
+    file::closed(&file::directory(state_dir), number)
+}
+
+fn open(path: &Path) -> Connection {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    let conn = Connection::open(path).unwrap();
+    conn.pragma_update(None, "synchronous", "off").unwrap();
+    conn
+}
+
+/// A record of the second segment's table, in the middle.
+fn middle(conn: &Connection, table: &str) -> i64 {
+    let sql = format!("SELECT seq FROM {table} ORDER BY seq LIMIT 1 OFFSET (SELECT count(*) / 2 FROM {table})");
+    conn.query_row(&sql, [], |row| row.get(0)).unwrap()
+}
+
+/// Adds `by` to the number of every record from `from` on.
+fn renumber(conn: &Connection, from: i64, by: i64) {
+    for table in LEDGER {
+        let name = table.name;
+        conn.execute(&format!("UPDATE {name} SET seq = -seq - 1 WHERE seq >= ?"), [from]).unwrap();
+        conn.execute(&format!("UPDATE {name} SET seq = -seq - 1 + ? WHERE seq < 0"), [by]).unwrap();
+    }
+}
+
+/// Makes marks, tiles and head fit the rows, as somebody without the key can.
+fn cover_up(conn: &Connection) {
+    let frontier: Vec<u8> = conn.query_row("SELECT frontier FROM segment", [], |row| row.get(0)).unwrap();
+    let mut log = Frontier::from_bytes(&frontier).unwrap();
+    conn.execute_batch("BEGIN; DELETE FROM tile").unwrap();
+    for (table, seq, hash) in retold(conn).unwrap() {
+        conn.execute(&format!("UPDATE {} SET mark = ? WHERE seq = ?", table.name), [mark(&hash), seq.cast_signed()])
+            .unwrap();
+        if let Some((tile, root)) = log.append(hash) {
+            conn.execute("INSERT INTO tile VALUES (?, ?)", (tile.cast_signed(), root.0)).unwrap();
+        }
+    }
+    conn.execute("UPDATE head SET size = ?, frontier = ?", (log.size().cast_signed(), log.to_bytes())).unwrap();
+    conn.execute_batch("COMMIT").unwrap();
+}
+
+#[test]
+fn an_untouched_store_is_whole_and_all_of_it_is_signed() {
+    let dir = store();
+    let report = check(dir.path(), None);
+    assert_eq!(report.findings, []);
+    assert_eq!((report.segments, report.signed), (4, report.size));
+    assert_eq!(report.records, report.size);
+    assert!(report.checkpoints >= 4);
+}
+
+/// What is done to the second segment, by its name, and what is found.
+type Deed = (&'static str, fn(&Connection) -> i64, Damage);
+
+const DEEDS: &[Deed] = &[
+    ("a statement is changed", |c| set(c, "words", "text = 'SELECT 1'"), Damage::Edited),
+    ("a count of rows is changed", |c| set(c, "response", "rows = 4"), Damage::Edited),
+    ("a decision is changed", |c| set(c, "request", "decision = 1"), Damage::Edited),
+    ("an outcome is changed", |c| set(c, "session_end", "outcome = 'denied'"), Damage::Edited),
+    ("a time is changed", |c| set(c, "request", "time_ns = time_ns + 1"), Damage::Edited),
+    ("a program is changed", |c| set(c, "process", "exe = '/bin/true'"), Damage::Edited),
+    ("a target is changed", |c| set(c, "session", "dest_addr = '10.0.0.9'"), Damage::Edited),
+    ("a column is emptied", |c| set(c, "request", "bytes = NULL"), Damage::Edited),
+    ("a mark is changed", |c| set(c, "request", "mark = mark + 1"), Damage::Edited),
+    ("a record is removed", |c| gone(c, "response"), Damage::Deleted),
+    ("a session is removed", |c| gone(c, "session"), Damage::Deleted),
+    ("a record is removed and those after it move up", |c| up(c, "request"), Damage::Deleted),
+    ("a record is put in and those after it move down", put_in, Damage::Inserted),
+    ("a record is there twice", twice, Damage::Inserted),
+    ("two neighbours change places", |c| swap(c, 1), Damage::Reordered),
+    ("two records further apart change places", |c| swap(c, 7), Damage::Reordered),
+    ("the end is cut off", |c| cut(c, 5), Damage::Truncated),
+    (
+        "the end is cut off and covered up",
+        |c| {
+            let at = cut(c, 5);
+            cover_up(c);
+            at
+        },
+        Damage::Truncated,
+    ),
+    ("records are added at the end", added, Damage::Inserted),
+];
+
+fn set(conn: &Connection, table: &str, change: &str) -> i64 {
+    let row = middle(conn, table);
+    conn.execute(&format!("UPDATE {table} SET {change} WHERE seq = ?"), [row]).unwrap();
+    row
+}
+
+fn gone(conn: &Connection, table: &str) -> i64 {
+    let row = middle(conn, table);
+    conn.execute(&format!("DELETE FROM {table} WHERE seq = ?"), [row]).unwrap();
+    row
+}
+
+fn up(conn: &Connection, table: &str) -> i64 {
+    let row = gone(conn, table);
+    renumber(conn, row + 1, -1);
+    row
+}
+
+fn put_in(conn: &Connection) -> i64 {
+    let row = middle(conn, "request");
+    renumber(conn, row, 1);
+    conn.execute("INSERT INTO writer_end VALUES (?, 0, 1, 1)", [row]).unwrap();
+    for (table, seq, hash) in retold(conn).unwrap() {
+        if seq.cast_signed() == row {
+            conn.execute(&format!("UPDATE {} SET mark = ? WHERE seq = ?", table.name), [mark(&hash), row]).unwrap();
+        }
+    }
+    row
+}
+
+fn twice(conn: &Connection) -> i64 {
+    let row = middle(conn, "request");
+    conn.execute("INSERT INTO writer_end VALUES (?, 0, 1, 1)", [row]).unwrap();
+    row
+}
+
+fn swap(conn: &Connection, apart: i64) -> i64 {
+    let row = middle(conn, "request");
+    for table in LEDGER {
+        let sql = format!("UPDATE {} SET seq = -1 - seq WHERE seq IN (?, ?)", table.name);
+        conn.execute(&sql, [row, row + apart]).unwrap();
+    }
+    for table in LEDGER {
+        let sql = format!("UPDATE {} SET seq = ? + seq + 1 WHERE seq < 0", table.name);
+        conn.execute(&sql, [2 * row + apart]).unwrap();
+    }
+    row
+}
+
+fn cut(conn: &Connection, count: i64) -> i64 {
+    let size: i64 = conn.query_row("SELECT size FROM head", [], |row| row.get(0)).unwrap();
+    for table in LEDGER {
+        conn.execute(&format!("DELETE FROM {} WHERE seq >= ?", table.name), [size - count]).unwrap();
+    }
+    size - count
+}
+
+fn added(conn: &Connection) -> i64 {
+    let size: i64 = conn.query_row("SELECT size FROM head", [], |row| row.get(0)).unwrap();
+    conn.execute("INSERT INTO writer_end VALUES (?, 0, 1, 1)", [size]).unwrap();
+    for (table, seq, hash) in retold(conn).unwrap() {
+        if seq.cast_signed() == size {
+            conn.execute(&format!("UPDATE {} SET mark = ? WHERE seq = ?", table.name), [mark(&hash), size]).unwrap();
+        }
+    }
+    size
+}
+
+#[test]
+fn each_deed_is_found_at_its_record_and_named() {
+    let whole = store();
+    for (what, deed, damage) in DEEDS {
+        let dir = copy(whole.path());
+        let at = deed(&open(&closed(dir.path(), 2)));
+        let report = check(dir.path(), None);
+        let found = report.findings.first().unwrap_or_else(|| panic!("{what}: not found"));
+        assert_eq!((found.damage, found.segment), (*damage, 2), "{what}: {found:?}");
+        assert_eq!(found.record, Some(at.cast_unsigned()), "{what}: {found:?}");
+    }
+}
+
+fn copy(state_dir: &Path) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for folder in ["sessions", "keys"] {
+        fs::create_dir(dir.path().join(folder)).unwrap();
+        for entry in fs::read_dir(state_dir.join(folder)).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_file() {
+                fs::copy(entry.path(), dir.path().join(folder).join(entry.file_name())).unwrap();
+            }
+        }
+    }
+    dir
+}
+
+#[test]
+fn who_changes_a_record_and_everything_beside_it_meets_the_signature() {
+    let whole = store();
+    let deeds: [(&str, fn(&Connection) -> i64); 3] =
+        [("edit", |c| set(c, "request", "decision = 1")), ("removal", |c| up(c, "response")), ("insertion", put_in)];
+    for (what, deed) in deeds {
+        let dir = copy(whole.path());
+        let conn = open(&closed(dir.path(), 2));
+        let at = deed(&conn).cast_unsigned();
+        cover_up(&conn);
+        drop(conn);
+        let report = check(dir.path(), None);
+        let found = report.findings.first().unwrap_or_else(|| panic!("{what}: not found"));
+        assert_eq!((found.damage, found.segment), (Damage::Rewritten, 2), "{what}");
+        assert!(found.record.unwrap() <= at, "{what}: {found:?} begins before {at}");
+    }
+}
+
+#[test]
+fn segments_that_are_missing_swapped_or_altered_are_named() {
+    let whole = store();
+    let first = |dir: &TempDir| {
+        let report = check(dir.path(), None);
+        let found = report.findings.first().cloned().unwrap();
+        (found.damage, found.segment)
+    };
+    let dir = copy(whole.path());
+    fs::remove_file(closed(dir.path(), 2)).unwrap();
+    assert_eq!(first(&dir), (Damage::MissingSegment, 2));
+
+    let dir = copy(whole.path());
+    fs::write(file::stub(&file::directory(dir.path()), 2), "00\nsallyport.local\n1\n\n").unwrap();
+    fs::remove_file(closed(dir.path(), 2)).unwrap();
+    assert_eq!(first(&dir), (Damage::MissingSegment, 2));
+
+    let dir = copy(whole.path());
+    let aside = dir.path().join("aside");
+    fs::rename(closed(dir.path(), 2), &aside).unwrap();
+    fs::rename(closed(dir.path(), 3), closed(dir.path(), 2)).unwrap();
+    fs::rename(&aside, closed(dir.path(), 3)).unwrap();
+    assert_eq!(first(&dir), (Damage::SwappedSegment, 2));
+
+    let (dir, other) = (copy(whole.path()), store());
+    fs::copy(closed(other.path(), 2), closed(dir.path(), 2)).unwrap();
+    assert_eq!(first(&dir), (Damage::SwappedSegment, 2));
+
+    let dir = copy(whole.path());
+    open(&closed(dir.path(), 2)).execute_batch("CREATE TABLE note (text); DROP TABLE note; VACUUM").unwrap();
+    assert_eq!(first(&dir), (Damage::AlteredFile, 2));
+
+    let dir = copy(whole.path());
+    let mut bytes = fs::read(closed(dir.path(), 2)).unwrap();
+    let half = bytes.len() / 2;
+    bytes[half..].fill(0xa5);
+    fs::set_permissions(closed(dir.path(), 2), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(closed(dir.path(), 2), bytes).unwrap();
+    assert_eq!(first(&dir), (Damage::Unreadable, 2));
+}
+
+#[test]
+fn checkpoints_that_are_forged_are_named() {
+    let whole = store();
+    let stranger = Signer::generate(&KeyName::new("sallyport.local").unwrap()).unwrap();
+    let forged = |size: u64, root| Checkpoint::new("sallyport.local", Head { size, root }).sign(&[&stranger]).unwrap();
+    let notes = |dir: &TempDir| {
+        let conn = open(&closed(dir.path(), 2));
+        let (size, note): (i64, String) = conn
+            .query_row("SELECT size, note FROM checkpoint ORDER BY size", [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap();
+        (conn, size, note)
+    };
+    for what in ["by a stranger", "of another size", "no note at all"] {
+        let dir = copy(whole.path());
+        let (conn, size, note) = notes(&dir);
+        let root = Frontier::new().root();
+        let (at, text) = match what {
+            "by a stranger" => (size, forged(size.cast_unsigned(), root)),
+            "of another size" => (size - 1, note),
+            _ => (size, "nothing".to_owned()),
+        };
+        conn.execute("DELETE FROM checkpoint WHERE size = ?", [size]).unwrap();
+        conn.execute("INSERT INTO checkpoint VALUES (?, 0, ?)", (at, text)).unwrap();
+        drop(conn);
+        let report = check(dir.path(), None);
+        let found = report.findings.first().unwrap_or_else(|| panic!("{what}: not found"));
+        assert_eq!((found.damage, found.record), (Damage::ForgedCheckpoint, Some(at.cast_unsigned())), "{what}");
+    }
+}
+
+#[test]
+fn a_checkpoint_kept_elsewhere_shows_a_rollback_and_another_history() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path(), 2);
+    let before = copy(dir.path());
+    fill(dir.path(), 3);
+    let report = check(dir.path(), None);
+    let kept = Head { size: report.size, root: report.root.parse().unwrap() };
+    assert!(check(dir.path(), Some(&kept)).is_whole());
+    assert!(check(before.path(), None).is_whole(), "by itself an older copy is as good as the store");
+    let found = check(before.path(), Some(&kept)).findings;
+    assert_eq!(found.first().unwrap().damage, Damage::RolledBack);
+
+    // The end, and everything that tells, is gone.
+    let cut_off = copy(dir.path());
+    let live = file::segments(&file::directory(cut_off.path())).unwrap().pop().unwrap();
+    let conn = open(&live.path);
+    let size = cut(&conn, 3);
+    cover_up(&conn);
+    conn.execute("DELETE FROM checkpoint WHERE size > ?", [size]).unwrap();
+    drop(conn);
+    assert!(check(cut_off.path(), None).is_whole());
+    let found = check(cut_off.path(), Some(&kept)).findings;
+    assert_eq!(found.first().unwrap().damage, Damage::RolledBack);
+
+    let other = Head { root: Frontier::new().root(), ..kept };
+    let found = check(dir.path(), Some(&other)).findings;
+    assert_eq!(found.first().unwrap().damage, Damage::Rewritten);
+}
+
+#[test]
+fn one_session_is_proven_without_the_store_and_nothing_else_is() {
+    let dir = store();
+    let known = public_keys(dir.path()).unwrap();
+    let read = |note: &str| {
+        let opened = Checkpoint::open(note.as_bytes(), &known).map_err(|error| error.to_string());
+        opened.map(|(checkpoint, _)| checkpoint.head)
+    };
+    let conn = open(&closed(dir.path(), 2));
+    let id: String =
+        conn.query_row("SELECT id FROM sessions ORDER BY seq LIMIT 1 OFFSET 3", [], |row| row.get(0)).unwrap();
+    drop(conn);
+    let made = evidence(dir.path(), id.parse().unwrap(), &read).unwrap();
+    let text = serde_json::to_string(&made).unwrap();
+    let (head, records) = Evidence::parse(&text).unwrap().prove(&read).unwrap();
+    assert!(records > 200, "{records}");
+    assert!(head.size > 1000);
+
+    for (from, to) in [
+        ("\"rows\":{\"int\":3}", "\"rows\":{\"int\":4}"),
+        ("10.0.0.5", "10.0.0.6"),
+        ("\"table\":\"response\"", "\"table\":\"request\""),
+        ("SELECT name", "DELETE name"),
+        (id.as_str(), "01a20811-15e0-7348-aa2c-b968c9872117"),
+    ] {
+        let changed = text.replacen(from, to, 1);
+        assert_ne!(changed, text, "{from}");
+        assert!(Evidence::parse(&changed).unwrap().prove(&read).is_err(), "{from}");
+    }
+    assert!(matches!(made.prove(&|_| Err("stranger".to_owned())), Err(EvidenceError::Checkpoint(_))));
+    let nobody = "01a20811-15e0-7348-aa2c-b968c9872117".parse().unwrap();
+    assert!(matches!(evidence(dir.path(), nobody, &read), Err(EvidenceError::NoSession(_))));
+}
