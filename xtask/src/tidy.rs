@@ -16,6 +16,9 @@ const MOST_LINES: usize = 600;
 /// Rooms that take bytes and values and give back values: no sockets, files, clocks, runtime or process about them.
 const PURE_ROOMS: [&str; 3] = ["policy", "protocol", "mask"];
 
+/// The one place of a pure room that reads files.
+const READERS: [&str; 1] = ["agent/src/policy/load.rs"];
+
 /// What a pure room must not name, as runs of path segments.
 const IMPURE: [&[&str]; 21] = [
     &["tokio"],
@@ -115,6 +118,9 @@ fn is_short(source: &Source) -> Vec<Finding> {
 }
 
 fn keeps_its_room_pure(source: &Source) -> Vec<Finding> {
+    if READERS.contains(&source.path.as_str()) {
+        return Vec::new();
+    }
     let room = source.path.strip_prefix("agent/src/").and_then(|path| path.split(['/', '.']).next());
     let Some(room) = room.filter(|room| PURE_ROOMS.contains(room)) else { return Vec::new() };
     let named = |path: &[String], run: &[&str]| path.windows(run.len()).any(|window| window.iter().eq(run));
@@ -206,6 +212,7 @@ mod tests {
             refused("agent/src/policy/rules.rs", body, "2: `policy` is a pure room");
             refused("agent/src/mask.rs", body, "2: `mask` is a pure room");
             accepted("agent/src/record/mod.rs", body);
+            accepted("agent/src/policy/load.rs", body);
         }
         accepted("agent/src/policy.rs", "use std::{net::IpAddr, time::{Duration, Instant}};\n// std::fs\n");
         accepted("agent/src/policy.rs", "\n#[cfg(test)]\nmod tests {\n    use std::fs;\n}\n");

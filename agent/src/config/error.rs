@@ -38,6 +38,13 @@ pub struct Problem {
     marked: (usize, usize),
 }
 
+impl Problem {
+    /// Something wrong with the bytes `span` of `text`.
+    pub fn at(text: &str, span: Range<usize>, message: impl Into<String>, help: Option<String>) -> Self {
+        Found { span, message: message.into(), help }.locate(text)
+    }
+}
+
 impl ConfigErrors {
     /// The file could not be read at all.
     pub(super) fn unreadable(path: &Path, error: io::Error) -> Self {

@@ -1,0 +1,31 @@
+//! What may be done, by whom, where: Cedar policies over attested identity and understood requests.
+//!
+//! Three questions are asked (`question`), of a set of policies that was checked as a whole (`check`) against a schema
+//! (`vocabulary`). Everything but [`load`] is pure: texts, values and the time in, a decision out.
+
+mod approval;
+mod check;
+mod facts;
+mod holder;
+mod index;
+pub mod load;
+mod moment;
+mod permit;
+mod protocol;
+pub mod question;
+mod set;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod vocabulary;
+
+pub use approval::Approval;
+pub use check::{Finding, MAX_POLICIES, Source, check};
+pub use holder::{Decision, Holder};
+pub use load::Rejected;
+pub use moment::{Moment, Zone};
+pub use permit::{Denial, Denied, Permitted, connect};
+pub use protocol::Protocol;
+pub use question::Question;
+pub use set::{Cause, Outcome, PolicySet, Verdict, Version};
+pub use vocabulary::{Action, SCHEMA, VocabularyError};
