@@ -19,8 +19,10 @@ pub mod network;
 pub mod pattern;
 pub mod powercut;
 pub mod puppet;
+pub mod scribe;
 pub mod server;
 pub mod store;
+pub mod written;
 
 pub use bed::Bed;
 pub use capture::{Capture, Frame};
@@ -30,8 +32,10 @@ pub use dice::Dice;
 pub use network::{Namespace, Network};
 pub use powercut::{Image, PowerCut};
 pub use puppet::Puppet;
+pub use scribe::Scribe;
 pub use server::Server;
 pub use store::{Record, Store};
+pub use written::Written;
 
 use std::time::{Duration, Instant};
 

@@ -9,4 +9,5 @@ mod namespaces;
 mod path;
 mod powercut;
 mod scopes;
+mod store;
 mod transfer;
