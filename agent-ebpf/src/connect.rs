@@ -2,7 +2,7 @@
 
 use crate::{
     datagram,
-    maps::{NAMESPACES, count, owner_state, scope, settings, socket_state, socket_state_or_new},
+    maps::{count, has_listener, owner_state, scope, settings, socket_state, socket_state_or_new},
     report, scope as place,
     socket::{ALLOW, DENY, SOCK_DGRAM, SOCK_STREAM},
     task,
@@ -17,8 +17,8 @@ use aya_ebpf::{
 };
 use core::ffi::c_void;
 use sallyport_ebpf::{
-    Addr, Counter, EventKind, Hook, MPTCP, Placement, SCOPE_FAIL_OPEN, SOCKET_DIVERTED, SOCKET_HELD, SOCKET_OPEN,
-    Scope, Settings, SocketState, TCP, UDP, V4_MAPPED, Verdict,
+    Addr, Counter, EventKind, Hook, MPTCP, Placement, SCOPE_FAIL_OPEN, SOCKET_ACTIVE, SOCKET_DIVERTED, SOCKET_HELD,
+    SOCKET_OPEN, SOCKET_RAW, Scope, Settings, SocketState, TCP, UDP, V4_MAPPED, Verdict,
 };
 
 const LOOPBACK_V4: u32 = 0x7f00_0001;
@@ -114,9 +114,9 @@ fn connect<const V4: bool>(ctx: *mut bpf_sock_addr) -> i32 {
     }
     if place::is_free(here) {
         if let Some(state) = state {
-            state.flags = 0;
+            state.flags = SOCKET_ACTIVE | (state.flags & SOCKET_RAW);
         }
-        return ALLOW;
+        return stranger::<V4>(ctx, here, settings);
     }
     // SAFETY: context fields of a running program.
     let (kind, protocol) = unsafe { ((*ctx).type_, (*ctx).protocol) };
@@ -133,6 +133,24 @@ fn connect<const V4: bool>(ctx: *mut bpf_sock_addr) -> i32 {
         return if place::observes(scope(here.scope)) { ALLOW } else { DENY };
     }
     judge_stream::<V4>(ctx, here, settings)
+}
+
+/// Nobody reaches the listener but by being diverted: a flow that was published and not taken yet must not be found by
+/// a stranger who comes from the same address and port.
+#[inline(always)]
+fn stranger<const V4: bool>(ctx: *mut bpf_sock_addr, here: Placement, settings: &Settings) -> i32 {
+    // SAFETY: context fields of a running program.
+    let (port, kind) = unsafe { ((*ctx).user_port, (*ctx).type_) };
+    if port != u32::from((settings.listener_port as u16).to_be()) || kind != SOCK_STREAM {
+        return ALLOW;
+    }
+    // SAFETY: takes the context of a running program.
+    if !Target::read::<V4>(ctx).is_loopback() || !has_listener(unsafe { bpf_get_netns_cookie(ctx.cast()) }, settings) {
+        return ALLOW;
+    }
+    count(Counter::ListenerRefused);
+    report_target::<V4>(ctx, here, EventKind::Refused);
+    DENY
 }
 
 #[inline(always)]
@@ -152,7 +170,7 @@ fn judge_stream<const V4: bool>(ctx: *mut bpf_sock_addr, here: Placement, settin
     if let Some(scope) = scope(here.scope)
         && let Some(opened) = is_open(ctx, scope, settings)
     {
-        state.flags = if opened == EventKind::FailedOpen { SOCKET_OPEN } else { 0 };
+        state.flags = SOCKET_ACTIVE | if opened == EventKind::FailedOpen { SOCKET_OPEN } else { 0 };
         report_target::<V4>(ctx, here, opened);
         return ALLOW;
     }
@@ -160,13 +178,10 @@ fn judge_stream<const V4: bool>(ctx: *mut bpf_sock_addr, here: Placement, settin
     if let Some(owner) = owner_state(sk.cast(), true) {
         owner.flow = state.flow;
         owner.flow.protocol = MPTCP;
-        owner.flags |= SOCKET_DIVERTED;
+        owner.flags |= SOCKET_ACTIVE | SOCKET_DIVERTED;
         state.flow.protocol = MPTCP;
     }
-    if state.flow.netns != settings.own_netns
-        // SAFETY: reads a map.
-        && unsafe { NAMESPACES.get(&state.flow.netns) }.is_none()
-    {
+    if !has_listener(state.flow.netns, settings) {
         state.flags |= SOCKET_HELD;
         report_target::<V4>(ctx, here, EventKind::UnknownNetns);
     }
@@ -224,7 +239,7 @@ fn keep<const V4: bool>(ctx: *mut bpf_sock_addr, here: Placement, target: &Targe
     flow.verdict = here.verdict;
     flow.hook_family = if V4 { 4 } else { 6 };
     // Whatever this socket was before, it is a diverted one now.
-    state.flags = SOCKET_DIVERTED;
+    state.flags = SOCKET_ACTIVE | SOCKET_DIVERTED;
 }
 
 /// Turns the destination into the listener. A device binding would carry the packet off loopback, so it is undone;
@@ -258,8 +273,12 @@ fn rewrite<const V4: bool>(ctx: *mut bpf_sock_addr, target: &Target, settings: &
 
 #[inline(always)]
 fn peer<const V4: bool>(ctx: *mut bpf_sock_addr) -> i32 {
-    // SAFETY: context field of a running program.
-    let sk: *mut bpf_sock = unsafe { (*ctx).__bindgen_anon_1.sk };
+    let Some(settings) = settings() else { return ALLOW };
+    // SAFETY: context fields of a running program.
+    let (sk, port): (*mut bpf_sock, u32) = unsafe { ((*ctx).__bindgen_anon_1.sk, (*ctx).user_port) };
+    if port != u32::from((settings.listener_port as u16).to_be()) {
+        return ALLOW;
+    }
     let Some(state) = socket_state(sk.cast()) else { return ALLOW };
     if state.flags & SOCKET_DIVERTED == 0 {
         return ALLOW;

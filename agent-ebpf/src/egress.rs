@@ -1,9 +1,11 @@
 //! The backstop: nothing of a managed socket leaves the host past the proxy, at the IP layer or at a device.
 
 use crate::{
-    datagram,
+    datagram, flow,
     maps::{MEMBERS, NAMESPACES, count, scope, settings, socket_state, socket_state_or_new},
-    report, scope as place, task,
+    report, scope as place,
+    socket::SOCK_STREAM,
+    task,
 };
 use aya_ebpf::{
     bindings::{__sk_buff, bpf_sock},
@@ -16,8 +18,8 @@ use aya_ebpf::{
 use core::ffi::c_void;
 use sallyport_ebpf::{
     Addr, Counter, Endpoint, EventKind, Hook, MATCH_USER, NO_SCOPE, Placement, SCOPE_FAIL_OPEN, SCOPE_INBOUND,
-    SCOPE_UDP, SOCKET_FOREIGN, SOCKET_HELD, SOCKET_INBOUND, SOCKET_OPEN, SOCKET_RAW, Settings, SocketState, TCP, UDP,
-    V4_MAPPED,
+    SCOPE_UDP, SOCKET_ACTIVE, SOCKET_DIVERTED, SOCKET_FOREIGN, SOCKET_HELD, SOCKET_OPEN, SOCKET_RAW, Settings,
+    SocketState, TCP, UDP, V4_MAPPED,
 };
 
 const PASS: i32 = 1;
@@ -30,6 +32,7 @@ const LOOPBACK: u32 = 1;
 const AF_INET: u32 = 2;
 const AF_INET6: u32 = 10;
 const AF_PACKET: u32 = 17;
+const TCP_SYN_SENT: u32 = 2;
 const TCP_LISTEN: u32 = 10;
 /// Offset of the TCP flags after an IPv4 header without options, and after a plain IPv6 header.
 const V4_FLAGS: usize = 33;
@@ -51,6 +54,9 @@ pub fn on_egress(ctx: SkBuffContext) -> i32 {
         return PASS;
     }
     let mut state = socket_state(sk.cast());
+    if let Some(state) = &mut state {
+        renew_listener(sk, state);
+    }
     if device == LOOPBACK {
         return state.map_or(PASS, |state| on_loopback(skb, sk, state));
     }
@@ -71,9 +77,23 @@ pub fn on_egress(ctx: SkBuffContext) -> i32 {
     if pass { PASS } else { dropped(skb, here, Hook::Egress, Counter::EgressDropped) }
 }
 
+/// A listener's own answer leaves before the socket is made that inherits its state: what it was before it listened is
+/// over.
+#[inline(always)]
+fn renew_listener(sk: *mut bpf_sock, state: &mut SocketState) {
+    // SAFETY: `sk` was checked for null; only full sockets say what they do.
+    let listens = unsafe {
+        let full = bpf_sk_fullsock(sk);
+        !full.is_null() && (*full).type_ == SOCK_STREAM && (*full).state == TCP_LISTEN
+    };
+    if listens {
+        state.flags = 0;
+    }
+}
+
 /// On loopback TCP is diverted already, and only two kinds of packets stop: what is not TCP, by the same rules as
-/// elsewhere, and a SYN whose namespace has no listener yet. TCP sends that SYN again, and by then the daemon has opened
-/// one.
+/// elsewhere, and a SYN whose namespace has no listener yet, or that cannot be published. TCP sends that SYN again, and
+/// by then the daemon has opened one.
 #[inline(always)]
 fn on_loopback(skb: *mut __sk_buff, sk: *mut bpf_sock, state: &mut SocketState) -> i32 {
     let here = place::of_maker(state);
@@ -93,7 +113,15 @@ fn on_loopback(skb: *mut __sk_buff, sk: *mut bpf_sock, state: &mut SocketState) 
         }
         state.flags &= !SOCKET_HELD;
     }
-    PASS
+    if state.flags & SOCKET_DIVERTED == 0 {
+        return PASS;
+    }
+    // SAFETY: `sk` was checked for null, and the full socket is.
+    unsafe {
+        let full = bpf_sk_fullsock(sk);
+        let opens = !full.is_null() && (*full).state == TCP_SYN_SENT;
+        if opens && !flow::publish(&*full, &state.flow) { DROP } else { PASS }
+    }
 }
 
 /// True for a TCP segment other than a SYN, in an ordinary header: on loopback none of those is ever stopped, and they are
@@ -148,20 +176,22 @@ fn may_leave(skb: *mut __sk_buff, sk: *mut bpf_sock, here: Placement, state: Opt
         return true;
     }
     // SAFETY: `sk` was checked for null; only full sockets have these fields.
-    let (protocol, listening) = unsafe {
+    let (protocol, is_tcp, listening) = unsafe {
         let full = bpf_sk_fullsock(sk);
         if full.is_null() {
             return false;
         }
-        ((*full).protocol, (*full).state == TCP_LISTEN)
+        let protocol = (*full).protocol;
+        let is_tcp = protocol == u32::from(TCP) && (*full).type_ == SOCK_STREAM;
+        (protocol, is_tcp, (*full).state == TCP_LISTEN)
     };
     if protocol == u32::from(UDP) {
         return scope.flags & SCOPE_UDP != 0 || datagram::is_resolver(&destination(skb));
     }
     // Ends when the daemon comes back: it destroys what was opened meanwhile.
     let opened = scope.flags & SCOPE_FAIL_OPEN != 0 && state.is_some_and(|state| state.flags & SOCKET_OPEN != 0);
-    let accepted = listening || state.is_some_and(|state| state.flags & SOCKET_INBOUND != 0);
-    protocol == u32::from(TCP) && (opened || (accepted && scope.flags & SCOPE_INBOUND != 0))
+    let accepted = listening || state.is_some_and(|state| state.flags & (SOCKET_ACTIVE | SOCKET_FOREIGN) == 0);
+    is_tcp && (opened || (accepted && scope.flags & SCOPE_INBOUND != 0))
 }
 
 /// Counts and reports what would be, or is, dropped.

@@ -5,7 +5,7 @@
 #![cfg_attr(target_arch = "bpf", no_std)]
 
 /// Version of everything in this file. State pinned by another version is replaced, never reinterpreted.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// An IPv6 or v4-mapped address, network order.
 pub type Addr = [u8; 16];
@@ -207,8 +207,8 @@ pub struct SocketState {
 
 /// The connection was rewritten to the listener; the real peer is in [`SocketState::flow`].
 pub const SOCKET_DIVERTED: u32 = 1;
-/// The connection was accepted, not opened.
-pub const SOCKET_INBOUND: u32 = 2;
+/// `connect` was called on it. What has state and not this was accepted: it inherited the state of its listener.
+pub const SOCKET_ACTIVE: u32 = 2;
 /// The SYN waits for its namespace to get a listener.
 pub const SOCKET_HELD: u32 = 4;
 /// The socket was opened outside every scope and used from inside one: nothing more of it leaves, and the daemon destroys
@@ -366,9 +366,9 @@ pub struct Event {
 pub enum Counter {
     /// Connections diverted to the proxy.
     Diverted = 0,
-    /// Diverted connections published at ESTABLISHED.
+    /// Diverted connections published with their SYN.
     Published = 1,
-    /// Publications that failed: the flow table was full.
+    /// Publications that failed: the flow table had no room.
     FlowTableFull = 2,
     /// Per-socket storage could not be made: refused.
     StorageFull = 3,

@@ -1,4 +1,4 @@
-//! The kernel half: programs attached at the cgroup v2 root. Built for `bpfel-unknown-none`; empty elsewhere.
+//! The kernel half: programs attached at the cgroup v2 root, and one at the daemon's own cgroup. Built for `bpfel-unknown-none`; empty elsewhere.
 //!
 //! Reading order: `maps` (state), `task` (who), `scope` (is it ours), then one module per hook in the order of a
 //! connection's life: `socket`, `connect`, `datagram`, `flow`, `egress`, `member`.

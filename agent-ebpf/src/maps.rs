@@ -21,9 +21,10 @@ static SETTINGS: Array<Settings> = Array::with_max_entries(1, 0);
 static SCOPES: Array<Scope> = Array::with_max_entries(MAX_SCOPES, 0);
 #[map(name = "COUNTERS")]
 static COUNTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(COUNTERS, 0);
-/// Published flows, on their way from the client's socket to the listener's.
+/// Published flows, on their way from the client's socket to the listener's. Those that nobody took, because nobody
+/// listened, are the ones that make room.
 #[map(name = "FLOWS")]
-pub static FLOWS: HashMap<FlowKey, Flow> = HashMap::with_max_entries(FLOW_CAPACITY, 0);
+pub static FLOWS: LruHashMap<FlowKey, Flow> = LruHashMap::with_max_entries(FLOW_CAPACITY, 0);
 /// Cgroup id → verdict, written by the daemon only.
 #[map(name = "CGROUPS")]
 pub static CGROUPS: HashMap<u64, Placement> = HashMap::with_max_entries(PLACE_CAPACITY, 0);
@@ -127,6 +128,13 @@ fn storage(sk: *mut c_void, flags: u64) -> Option<&'static mut SocketState> {
 #[inline(always)]
 pub fn settings() -> Option<&'static Settings> {
     SETTINGS.get(0)
+}
+
+/// Whether the daemon listens in a network namespace, given by its cookie.
+#[inline(always)]
+pub fn has_listener(netns: u64, settings: &Settings) -> bool {
+    // SAFETY: reads a map.
+    netns == settings.own_netns || unsafe { NAMESPACES.get(&netns) }.is_some()
 }
 
 /// What a scope permits.

@@ -23,21 +23,24 @@ use std::{
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sallyport-ebpf"));
 
 /// Programs attached at the cgroup root, in the order of attaching: what refuses comes before what diverts, so a
-/// half-attached set is closed rather than open.
-pub(super) const AT_CGROUP: [(&str, Attach); 12] = [
-    ("on_socket_event", Attach::SockOps),
+/// half-attached set is closed rather than open. Sockets are remembered last: whatever is known of one, it cannot have
+/// been connected unseen.
+const AT_ROOT: [(&str, Attach); 11] = [
     ("on_getpeername4", Attach::Getpeername4),
     ("on_getpeername6", Attach::Getpeername6),
     ("on_bind4", Attach::Bind4),
     ("on_bind6", Attach::Bind6),
     ("on_setsockopt", Attach::Setsockopt),
-    ("on_sock_create", Attach::SockCreate),
     ("on_egress", Attach::InetEgress),
     ("on_sendmsg4", Attach::Sendmsg4),
     ("on_sendmsg6", Attach::Sendmsg6),
     ("on_connect4", Attach::Connect4),
     ("on_connect6", Attach::Connect6),
+    ("on_sock_create", Attach::SockCreate),
 ];
+
+/// The program at our own cgroup, where the listeners' sockets are: nobody else's connections run it.
+const AT_HOME: (&str, Attach) = ("on_socket_event", Attach::SockOps);
 
 /// Programs on tracepoints, with category and name.
 const AT_TRACEPOINT: [(&str, &str, &str); 3] = [
@@ -151,6 +154,7 @@ pub struct Setup<'a> {
 pub struct Kernel {
     programs: Mutex<Ebpf>,
     cgroup: File,
+    home: File,
     pins: PinDir,
     maps: PathBuf,
     /// Devices that have the device program, by namespace cookie and index.
@@ -170,6 +174,7 @@ impl Kernel {
     /// When the kernel refuses; the step says what to look at.
     pub fn load(setup: &Setup<'_>) -> Result<Self, InterceptError> {
         let cgroup = File::open(setup.cgroup_root).map_err(Step::OpenCgroup.failed())?;
+        let home = home(setup.cgroup_root).and_then(File::open).map_err(Step::OpenCgroup.failed())?;
         let maps = setup.pins.path().join(format!("maps-v{ABI_VERSION}-{}", setup.max_flows));
         let adopted = maps.join("SETTINGS").exists();
         fs::create_dir_all(&maps).map_err(Step::Pin.failed())?;
@@ -194,6 +199,7 @@ impl Kernel {
         let mut kernel = Self {
             programs: Mutex::new(programs),
             cgroup,
+            home,
             pins: setup.pins.clone(),
             maps,
             guarded: Mutex::default(),
@@ -235,11 +241,13 @@ impl Kernel {
     pub fn attach(&mut self) -> Result<(), InterceptError> {
         let links = self.pins.links();
         let cgroup = self.cgroup.as_raw_fd() as u32;
-        for (name, kind) in AT_CGROUP {
-            let programs = self.programs.get_mut().unwrap_or_else(PoisonError::into_inner);
-            let program = programs.program(name).and_then(|program| program.fd().ok());
-            let program = program.ok_or_else(|| InterceptError::NoProgram(name.to_owned()))?;
-            replace_or_create(program.as_fd(), cgroup, kind, &links.join(name))
+        let (name, kind) = AT_HOME;
+        let home = self.home.as_raw_fd() as u32;
+        // A predecessor's home was another cgroup, and its listeners are gone with it.
+        let link = sys::link_create(self.fd(name)?, home, kind).map_err(Step::Attach(name.into()).failed())?;
+        replace_pin(&links.join(name), |path| sys::pin(link.as_fd(), path))?;
+        for (name, kind) in AT_ROOT {
+            replace_or_create(self.fd(name)?, cgroup, kind, &links.join(name))
                 .map_err(Step::Attach(name.into()).failed())?;
         }
         let fork = (self.on_fork, "sched", "sched_process_fork");
@@ -248,7 +256,7 @@ impl Kernel {
             let attached = program.attach(category, event).and_then(|id| program.take_link(id));
             let link = attached.map_err(|e| Step::Attach(name.into()).because(e))?;
             let link = FdLink::try_from(link).map_err(|e| Step::Attach(name.into()).because(e))?;
-            replace_pin(link, &links.join(name))?;
+            replace_pin(&links.join(name), |path| pin(link, path))?;
         }
         if !self.missing.iter().any(|(name, _)| *name == LSM) {
             self.attach_lsm(&links)?;
@@ -262,7 +270,7 @@ impl Kernel {
             let program: &mut Lsm = self.program(name)?;
             let attached = program.attach().and_then(|id| program.take_link(id));
             let link = attached.map_err(|e| Step::Attach(name.into()).because(e))?;
-            replace_pin(link.into(), &links.join(name))?;
+            replace_pin(&links.join(name), |path| pin(link.into(), path))?;
         }
         Ok(())
     }
@@ -333,6 +341,12 @@ impl Kernel {
             .ok_or_else(|| InterceptError::NoMap(name.to_owned()))
     }
 
+    fn fd(&mut self, name: &str) -> Result<BorrowedFd<'_>, InterceptError> {
+        let programs = self.programs.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let program = programs.program(name).and_then(|program| program.fd().ok());
+        program.map(AsFd::as_fd).ok_or_else(|| InterceptError::NoProgram(name.to_owned()))
+    }
+
     fn program<'a, P>(&'a mut self, name: &str) -> Result<&'a mut P, InterceptError>
     where
         &'a mut P: TryFrom<&'a mut Program>,
@@ -390,8 +404,12 @@ fn replace_or_create(program: BorrowedFd<'_>, target: u32, kind: Attach, path: &
     sys::pin(sys::link_create(program, target, kind)?.as_fd(), path)
 }
 
-/// For links whose program cannot be replaced: the new one runs before the old one goes.
-fn replace_pin(link: FdLink, path: &Path) -> Result<(), InterceptError> {
+fn pin(link: FdLink, path: &Path) -> io::Result<()> {
+    link.pin(path).map(drop).map_err(io::Error::other)
+}
+
+/// For links whose program or cgroup cannot be replaced: the new one runs before the old one goes.
+fn replace_pin(path: &Path, pin: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), InterceptError> {
     // No dots: bpf file systems reserve them.
     let mut old = path.as_os_str().to_owned();
     old.push("-old");
@@ -400,7 +418,7 @@ fn replace_pin(link: FdLink, path: &Path) -> Result<(), InterceptError> {
         _ => Ok(()),
     };
     unless_missing(fs::rename(path, &old))?;
-    link.pin(path).map_err(|e| Step::Pin.because(e))?;
+    pin(path).map_err(Step::Pin.failed())?;
     unless_missing(fs::remove_file(&old))
 }
 
@@ -439,6 +457,13 @@ fn tracefs() -> Result<PathBuf, InterceptError> {
     rustix::mount::mount("tracefs", PLACES[0], "tracefs", flags, None)
         .map_err(|e| Step::Tracefs.because(io::Error::from(e)))?;
     find().ok_or_else(|| Step::Tracefs.because(io::Error::from(io::ErrorKind::NotFound)))
+}
+
+/// The cgroup we are in.
+fn home(root: &Path) -> io::Result<PathBuf> {
+    let listed = fs::read_to_string("/proc/self/cgroup")?;
+    let path = listed.lines().find_map(|line| line.strip_prefix("0::/"));
+    path.map(|path| root.join(path)).ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 fn entries(dir: &Path) -> Vec<PathBuf> {

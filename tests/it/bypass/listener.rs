@@ -88,19 +88,22 @@ fn a_stranger_at_the_listener_is_refused_on_the_record() {
     let bed = Bed::new();
     let daemon = bed.daemon(&bed.scope(""));
     let mut stranger = bed.unmanaged();
-    for (kind, address) in
-        [("tcp4", "127.0.0.1"), ("tcp6", "[::1]"), ("tcp4", "127.9.9.9"), ("tcp6", "[::ffff:127.0.0.1]")]
-    {
+    for (kind, address) in [
+        ("tcp4", "127.0.0.1"),
+        ("tcp6", "[::1]"),
+        ("mptcp4", "127.0.0.1"),
+        ("tcp4", "127.9.9.9"),
+        ("tcp6", "[::ffff:127.0.0.1]"),
+    ] {
         stranger.must(&format!("socket s {kind}"));
-        if stranger.ask(&format!("connect s {address}:{}", daemon.port())).is_ok() {
-            let _ = stranger.ask("write s hello");
-            assert!(stranger.ask("read s 1").is_err(), "{address} answered");
-        }
+        stranger.refused(&format!("connect s {address}:{}", daemon.port()), libc::EPERM);
+        let hook = if kind == "tcp6" { "connect6" } else { "connect4" };
+        let shown = address.trim_matches(['[', ']']).trim_start_matches("::ffff:");
+        let event = daemon.store().event("of the stranger", |event| {
+            event["hook"] == hook && event["dest_addr"] == shown && event["pid"] == stranger.id()
+        });
+        assert_eq!(event["decision"], "deny");
     }
-    let event = daemon.store().event("of the stray", |event| {
-        event["detail"].as_str().is_some_and(|detail| detail.contains("connected straight to the listener"))
-    });
-    assert_eq!(event["decision"], "deny");
     assert!(daemon.store().sessions().is_empty());
 }
 

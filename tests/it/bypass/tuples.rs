@@ -1,7 +1,7 @@
 //! Connections that look alike to a careless proxy: equal source ports, reused ones, flows nobody took.
 
 use sallyport_tests::{
-    Bed, Server,
+    Bed, Daemon, Server,
     network::{ELSEWHERE4, THERE4},
     until,
 };
@@ -79,6 +79,38 @@ fn a_dissolved_connection_does_not_lend_its_target() {
     assert_eq!(job.must("read s 3"), "two");
     // The first was asked for as well, if only for a moment.
     assert!(servers[0].accepted() <= 1 && servers[1].accepted() == 1);
+}
+
+#[test]
+fn a_flow_that_nobody_took_is_nobodys() {
+    let bed = Bed::new();
+    let config = bed.config(&bed.scope(""), "", "");
+    let mut daemon = Daemon::start(&bed, &config);
+    let servers = [named(&bed, (THERE4, 5925), "one"), named(&bed, (ELSEWHERE4, 5926), "two")];
+    let port = daemon.port();
+    daemon.kill();
+    let (mut job, mut stranger) = (bed.managed(), bed.unmanaged());
+    let bind = |puppet: &mut sallyport_tests::Puppet| {
+        puppet.must("socket s tcp4");
+        puppet.must("option s 1 2 01000000");
+        puppet.must("bind s 127.0.0.1:61404");
+    };
+    // Published by its SYN, and then nobody listened.
+    bind(&mut job);
+    job.refused(&format!("connect s {THERE4}:5925"), libc::ECONNREFUSED);
+    job.must("close s");
+    let daemon = Daemon::start(&bed, &config);
+    assert_eq!(daemon.port(), port);
+    bind(&mut stranger);
+    stranger.refused(&format!("connect s 127.0.0.1:{port}"), libc::EPERM);
+    stranger.must("close s");
+    bind(&mut job);
+    job.must(&format!("connect s {ELSEWHERE4}:5926"));
+    assert_eq!(job.must("read s 3"), "two");
+    job.must("close s");
+    assert_eq!(daemon.store().ended(5926)["client_port"], 61_404);
+    assert_eq!((servers[0].accepted(), servers[1].accepted()), (0, 1));
+    assert!(daemon.store().sessions_to(5925).is_empty());
 }
 
 #[test]
