@@ -201,8 +201,8 @@ pub struct SocketState {
     pub made_by: Placement,
     /// Bits of `SOCKET_*`.
     pub flags: u32,
-    /// Always zero.
-    pub pad: u32,
+    /// That task's process.
+    pub maker: u32,
 }
 
 /// The connection was rewritten to the listener; the real peer is in [`SocketState::flow`].
@@ -218,7 +218,7 @@ pub const SOCKET_FOREIGN: u32 = 8;
 pub const SOCKET_ARRIVED: u32 = 16;
 /// The connection passed undiverted because its scope fails open and nobody listened.
 pub const SOCKET_OPEN: u32 = 32;
-/// A process in no scope made the socket to send neither TCP nor UDP.
+/// A process in no scope, or in none yet, made the socket to send neither TCP nor UDP.
 pub const SOCKET_RAW: u32 = 64;
 
 /// What one scope permits beyond TCP through the proxy.

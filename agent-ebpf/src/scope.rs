@@ -90,12 +90,18 @@ pub fn of_packet(skb: *mut __sk_buff, settings: &Settings) -> Placement {
 }
 
 /// Where the task that made a socket stands. What was unknown then is looked up again, so that a verdict that has come
-/// since holds for sockets that were waiting for it.
+/// since holds for sockets that were waiting for it. The process goes first: its image may be what nobody knew, in a
+/// cgroup that everybody knows.
 #[inline(always)]
 pub fn of_maker(state: &mut SocketState) -> Placement {
     if is_unknown(state.made_by) {
-        // SAFETY: reads a map; the daemon replaces values whole.
-        if let Some(known) = unsafe { CGROUPS.get(&state.cgroup) } {
+        // SAFETY: reads maps; the daemon replaces values whole.
+        let (maker, cgroup) = unsafe { (MEMBERS.get(&state.maker), CGROUPS.get(&state.cgroup)) };
+        if let Some(scope) = maker {
+            if *scope != NO_SCOPE {
+                state.made_by = managed(*scope);
+            }
+        } else if let Some(known) = cgroup {
             state.made_by = if is_managed(*known) { *known } else { CLEAR };
         }
     }

@@ -43,15 +43,16 @@ pub fn on_sock_create(ctx: SockContext) -> i32 {
     if place::is_unknown(here) {
         report::send(EventKind::Unknown, Hook::SockCreate, here.scope, |event| describe(event, ctx.sock));
     }
+    let mediated = is_mediated(kind, protocol);
     // What an unknown socket sends is lost at the egress hook until somebody knows.
-    if place::is_managed(here) && !is_mediated(kind, protocol) {
+    if place::is_managed(here) && !mediated {
         count(Counter::SocketRefused);
         report::send(EventKind::Refused, Hook::SockCreate, here.scope, |event| describe(event, ctx.sock));
         if !place::observes(scope(here.scope)) {
             return DENY;
         }
     }
-    remember(&ctx, here)
+    remember(&ctx, here, if mediated { 0 } else { SOCKET_RAW })
 }
 
 /// Protocols the other hooks understand: TCP, MPTCP and UDP. Everything else could leave unseen.
@@ -65,14 +66,16 @@ fn is_mediated(kind: u32, protocol: u32) -> bool {
 }
 
 #[inline(always)]
-fn remember(ctx: &SockContext, here: Placement) -> i32 {
+fn remember(ctx: &SockContext, here: Placement, flags: u32) -> i32 {
     let Some(state) = socket_state_or_new(ctx.sock.cast()) else {
         count(Counter::StorageFull);
         return DENY;
     };
     // SAFETY: takes no argument.
     state.cgroup = unsafe { bpf_get_current_cgroup_id() };
+    state.maker = task::tgid();
     state.made_by = here;
+    state.flags = flags;
     ALLOW
 }
 
