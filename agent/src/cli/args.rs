@@ -7,10 +7,9 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
 use super::exit::Exit;
-use super::when::When;
-use crate::config::{DEFAULT_RUNTIME_DIR, DEFAULT_STATE_DIR, ScopeName, duration, nearest};
+use super::sessions::args::Sessions;
+use crate::config::{DEFAULT_RUNTIME_DIR, DEFAULT_STATE_DIR, ScopeName, duration};
 use crate::control::{BypassLength, Reason};
-use crate::record::Outcome;
 
 /// Every outbound connection of a managed process, through one guarded door.
 #[derive(Debug, Parser)]
@@ -118,47 +117,6 @@ pub enum Command {
     },
 }
 
-/// `sallyport sessions`.
-#[derive(Debug, Subcommand)]
-pub enum Sessions {
-    /// List recorded connections, newest first
-    List(List),
-    /// Show everything recorded about one connection
-    Show {
-        /// Its id, or the first characters of it
-        id: String,
-    },
-}
-
-/// Which sessions to list.
-#[derive(Debug, Default, Args)]
-pub struct List {
-    /// Not older than: `2h` ago, `today`, `yesterday`, `2026-01-31`, `2026-01-31 14:00`
-    #[arg(long, value_name = "TIME", value_parser = When::parse)]
-    pub since: Option<When>,
-    /// Not younger than
-    #[arg(long, value_name = "TIME", value_parser = When::parse)]
-    pub until: Option<When>,
-    /// Of this unit
-    #[arg(long, value_name = "UNIT")]
-    pub unit: Option<String>,
-    /// Of this user, by name or number
-    #[arg(long, value_name = "USER")]
-    pub user: Option<String>,
-    /// To this address, port or `ADDRESS:PORT`; a part of it is enough
-    #[arg(long, value_name = "TARGET")]
-    pub target: Option<String>,
-    /// That ended so, for example `completed`, `denied`, `upstream-refused`
-    #[arg(long, value_name = "OUTCOME", value_parser = outcome, conflicts_with = "events")]
-    pub outcome: Option<Outcome>,
-    /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub limit: u32,
-    /// List what was refused, and what the daemon did, instead of connections
-    #[arg(long)]
-    pub events: bool,
-}
-
 /// `sallyport bypass`.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("which").args(["scope", "all", "detach"]).required(true))]
@@ -206,16 +164,6 @@ fn length(text: &str) -> Result<BypassLength, String> {
 
 fn reason(text: &str) -> Result<Reason, String> {
     Reason::new(text).ok_or_else(|| "say why, in one line of at most 1000 bytes".to_owned())
-}
-
-fn outcome(text: &str) -> Result<Outcome, String> {
-    Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == text).ok_or_else(|| {
-        let names = Outcome::ALL.map(Outcome::as_str);
-        match nearest(text, names) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("one of {}", names.join(", ")),
-        }
-    })
 }
 
 #[cfg(test)]

@@ -133,7 +133,7 @@ impl From<StoreError> for Failure {
         let exit = match error {
             StoreError::Missing { .. } | StoreError::NoSession { .. } => Exit::NO_INPUT,
             StoreError::NotReadable { .. } => Exit::NO_PERMISSION,
-            StoreError::Ambiguous { .. } | StoreError::NotAnId { .. } => Exit::USAGE,
+            StoreError::Ambiguous { .. } | StoreError::NotAnId { .. } | StoreError::NotAQuery { .. } => Exit::USAGE,
             StoreError::Segment(_) => Exit::IO,
         };
         Self::caused(exit, &error)

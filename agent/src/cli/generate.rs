@@ -9,11 +9,14 @@ use clap_complete::{Shell, generate_to};
 use super::args::Cli;
 use super::exit::{Exit, Failure};
 
-/// Writes a man page for the program and each of its commands.
+/// Writes a man page for the program, each of its commands, and the store.
 pub(super) fn man(directory: &Path) -> Result<Exit, Failure> {
     let failed = |error: std::io::Error| cannot_write(directory, &error);
     fs::create_dir_all(directory).map_err(failed)?;
     clap_mangen::generate_to(Cli::command(), directory).map_err(failed)?;
+    let store = super::manual::store_page()
+        .map_err(|error| Failure::new(Exit::IO, format!("cannot describe the store: {error}")))?;
+    fs::write(directory.join("sallyport-store.5"), store).map_err(failed)?;
     Ok(Exit::OK)
 }
 
@@ -42,7 +45,9 @@ mod tests {
         completions(dir.path()).unwrap();
         let names: Vec<String> =
             fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        assert!(names.contains(&"sallyport-sessions-list.1".to_owned()), "{names:?}");
+        for page in ["sallyport-sessions-list.1", "sallyport-store.5"] {
+            assert!(names.contains(&page.to_owned()), "{names:?}");
+        }
         assert!(!names.iter().any(|name| name.contains("__")), "{names:?}");
         assert!(fs::read_to_string(dir.path().join("sallyport.bash")).unwrap().contains("doctor"));
     }

@@ -6,6 +6,8 @@ mod args;
 mod bypass;
 mod exit;
 mod generate;
+mod manual;
+mod pager;
 mod screen;
 mod sessions;
 mod status;
@@ -13,7 +15,7 @@ mod table;
 mod when;
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use self::args::{Cli, Command, Dirs};
 pub use self::exit::{Exit, Failure};
@@ -58,7 +60,7 @@ fn dispatch(cli: &Cli, screen: &mut Screen) -> Result<Exit, Failure> {
             needs_root("status")?;
             status::show(&configuration(cli)?, screen)
         }
-        Command::Sessions { command } => sessions::run(&cli.global.dirs().state, command, screen),
+        Command::Sessions { command } => sessions::run(&cli.global.dirs().state, command, screen, || payload_key(cli)),
         Command::Bypass(args) => {
             needs_root("bypass")?;
             bypass::run(&configuration(cli)?, args, screen)
@@ -72,6 +74,11 @@ fn dispatch(cli: &Cli, screen: &mut Screen) -> Result<Exit, Failure> {
 fn configuration(cli: &Cli) -> Result<Config, Failure> {
     let dirs = cli.global.dirs();
     Ok(Config::load(&cli.global.config_path(), cli.global.config.is_some())?.with_dirs(dirs.state, dirs.runtime))
+}
+
+/// Where the key of payloads is by the configuration. Who may not read it can read the store all the same.
+fn payload_key(cli: &Cli) -> Option<PathBuf> {
+    configuration(cli).ok().and_then(|config| config.audit.payload_key)
 }
 
 fn needs_root(command: &str) -> Result<(), Failure> {

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 
 use serde::Serialize;
 
+use super::pager::Pager;
 use crate::config::steers;
 
 /// Where a command prints.
@@ -13,6 +14,8 @@ pub struct Screen {
     json: bool,
     colour: bool,
     width: Option<usize>,
+    terminal: bool,
+    pager: Option<Pager>,
 }
 
 /// What a piece of text means; how that looks is decided here.
@@ -56,7 +59,26 @@ impl Screen {
             width: terminal.then(terminal_width).flatten(),
             out: BufWriter::new(Box::new(stdout)),
             json,
+            terminal,
+            pager: None,
         }
+    }
+
+    /// From here on people on a terminal read in a pager; machines and pipes notice nothing.
+    pub(super) fn page(&mut self) -> io::Result<()> {
+        if self.terminal && !self.json && self.pager.is_none() {
+            self.out.flush()?;
+            if let Some((pager, input)) = Pager::start() {
+                self.pager = Some(pager);
+                self.out = BufWriter::new(Box::new(input));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether somebody looks at it.
+    pub(super) fn is_terminal(&self) -> bool {
+        self.terminal
     }
 
     /// Whether machine output was asked for.
@@ -88,9 +110,35 @@ impl Screen {
         writeln!(self.out)
     }
 
+    /// Bytes as they are; for what a terminal must not see, the caller has seen to that.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.out.write_all(bytes)
+    }
+
+    /// What was printed so far is out.
+    pub(super) fn show(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
     /// Everything out; only now is it known that it arrived.
     pub(super) fn flush(&mut self) -> Result<(), super::Failure> {
-        Ok(self.out.flush()?)
+        let flushed = self.out.flush();
+        self.leave_pager();
+        Ok(flushed?)
+    }
+
+    /// Tells the pager that there is no more, and waits until it was read.
+    fn leave_pager(&mut self) {
+        if let Some(mut pager) = self.pager.take() {
+            self.out = BufWriter::new(Box::new(io::sink()));
+            pager.wait();
+        }
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        self.leave_pager();
     }
 }
 
@@ -101,6 +149,11 @@ pub fn printable(text: &str) -> String {
         if steers(c) { clean.extend(c.escape_default()) } else { clean.push(c) }
     }
     clean
+}
+
+/// The same on one line: runs of blanks and line ends become one blank.
+pub(super) fn one_line(text: &str) -> String {
+    printable(&text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 fn wants_colour() -> bool {
@@ -136,7 +189,8 @@ pub(super) mod tests {
 
     impl Paper {
         pub(in crate::cli) fn screen(&self, json: bool, width: Option<usize>) -> Screen {
-            Screen { out: BufWriter::new(Box::new(self.clone())), json, colour: false, width }
+            let out = BufWriter::new(Box::new(self.clone()) as Box<dyn Write>);
+            Screen { out, json, colour: false, width, terminal: false, pager: None }
         }
 
         pub(in crate::cli) fn text(&self) -> String {

@@ -21,6 +21,12 @@ impl When {
         self.0
     }
 
+    /// Nanoseconds since 1970. The store counts them in 64 bits; what lies outside is before or after everything.
+    pub fn nanoseconds(self) -> i64 {
+        let edge = if self.0.as_second() < 0 { i64::MIN } else { i64::MAX };
+        i64::try_from(self.0.as_nanosecond()).unwrap_or(edge)
+    }
+
     /// `time` on this host's clock.
     pub fn shown(time: Timestamp) -> String {
         let local = time.to_zoned(TimeZone::system());

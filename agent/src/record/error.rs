@@ -114,6 +114,18 @@ impl From<KeyError> for RecordError {
 }
 
 impl RecordError {
+    /// What SQLite said of a statement it did not understand.
+    pub(super) fn sqlite_message(&self) -> Option<String> {
+        match self {
+            Self::Sqlite { source, .. } => match source.as_ref() {
+                rusqlite::Error::SqliteFailure(_, Some(message)) => Some(message.clone()),
+                rusqlite::Error::SqlInputError { msg, .. } => Some(msg.clone()),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     pub(super) fn file(doing: &'static str, path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         if source.kind() == io::ErrorKind::StorageFull {
@@ -168,6 +180,12 @@ pub enum StoreError {
     NotAnId {
         /// What was asked for.
         id: String,
+    },
+    /// Not a query of SQLite's FTS5.
+    #[error("these words cannot be looked for: {message}")]
+    NotAQuery {
+        /// What SQLite said.
+        message: String,
     },
     /// The file itself is at fault.
     #[error(transparent)]

@@ -329,7 +329,7 @@ fn tables() -> String {
 }
 
 /// The surface auditors build on: columns are only ever added. Made anew whenever the tables move.
-const VIEWS: &str = include_str!("views.sql");
+pub(super) const VIEWS: &str = include_str!("views.sql");
 
 /// Brings a segment to the last layout, or refuses one from elsewhere or from later.
 pub(super) fn migrate(conn: &mut Connection, path: &Path, steps: &[String]) -> Result<(), RecordError> {

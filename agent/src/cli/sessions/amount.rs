@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::super::when::When;
 
 /// `1.4 MiB`.
-pub(super) fn bytes(count: u64) -> String {
+pub(in crate::cli) fn bytes(count: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if count < 1024 {
         return format!("{count} B");
@@ -26,7 +26,7 @@ pub(super) fn bytes(count: u64) -> String {
 }
 
 /// `850us`, `12ms`, `3.4s`, `5m12s`, `2h05m`, `3d4h`.
-pub(super) fn length(nanoseconds: i64) -> String {
+pub(in crate::cli) fn length(nanoseconds: i64) -> String {
     let microseconds = nanoseconds.max(0) / 1000;
     let seconds = microseconds / 1_000_000;
     match seconds {
@@ -40,12 +40,12 @@ pub(super) fn length(nanoseconds: i64) -> String {
 }
 
 /// Nanoseconds since 1970 on this host's clock.
-pub(super) fn time(nanoseconds: i64) -> String {
+pub(in crate::cli) fn time(nanoseconds: i64) -> String {
     Timestamp::from_nanosecond(nanoseconds.into()).map_or_else(|_| nanoseconds.to_string(), When::shown)
 }
 
 /// `10.0.0.5:5432`, `[2001:db8::1]:443`; IPv4 in IPv6 clothes is shown as IPv4.
-pub(super) fn endpoint(address: &str, port: u16) -> String {
+pub(in crate::cli) fn endpoint(address: &str, port: u16) -> String {
     match address.parse::<IpAddr>() {
         Ok(address) => SocketAddr::new(address.to_canonical(), port).to_string(),
         Err(_) => format!("{address}:{port}"),
@@ -54,23 +54,23 @@ pub(super) fn endpoint(address: &str, port: u16) -> String {
 
 /// The facts that name a process on one line.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Who<'a> {
+pub(in crate::cli) struct Who<'a> {
     /// System unit.
-    pub(super) unit: Option<&'a str>,
+    pub(in crate::cli) unit: Option<&'a str>,
     /// Audit login.
-    pub(super) login: Option<&'a str>,
+    pub(in crate::cli) login: Option<&'a str>,
     /// Name of the uid.
-    pub(super) user: Option<&'a str>,
+    pub(in crate::cli) user: Option<&'a str>,
     /// The uid.
-    pub(super) uid: Option<u32>,
+    pub(in crate::cli) uid: Option<u32>,
     /// Executable.
-    pub(super) exe: Option<&'a str>,
+    pub(in crate::cli) exe: Option<&'a str>,
 }
 
 impl Who<'_> {
     /// The unit of a service; for people and what they start, `user@program`. A login's own unit
     /// (`session-3.scope`) says nothing about who it is.
-    pub(super) fn line(&self) -> String {
+    pub(in crate::cli) fn line(&self) -> String {
         if let Some(unit) = self.unit.filter(|unit| !(unit.starts_with("session-") || unit.starts_with("user@"))) {
             return unit.to_owned();
         }

@@ -36,7 +36,7 @@ pub(super) fn sessions(rows: &[SessionRow], screen: &mut Screen) -> io::Result<(
             id.get(..shown).unwrap_or(id).into(),
             time(row.started_ns).into(),
             who(row).line().into(),
-            endpoint(&row.dest_addr, row.dest_port).into(),
+            destination(row).into(),
             amount(row.bytes_out),
             amount(row.bytes_in),
             row.ended_ns.map_or_else(|| "-".to_owned(), |ended| length(ended.saturating_sub(row.started_ns))).into(),
@@ -55,6 +55,7 @@ pub(super) fn events(rows: &[EventRow], screen: &mut Screen) -> io::Result<()> {
         return screen.line("Nothing was recorded that fits.");
     }
     let columns = [
+        Column::Right("ID"),
         Column::Left("TIME"),
         Column::Left("WHAT"),
         Column::Right("TIMES"),
@@ -74,6 +75,7 @@ pub(super) fn events(rows: &[EventRow], screen: &mut Screen) -> io::Result<()> {
         };
         let target = row.dest_addr.as_deref().map(|address| endpoint(address, row.dest_port.unwrap_or(0)));
         [
+            row.id.to_string().into(),
             time(row.last_ns).into(),
             Cell::new(&row.kind, if row.decision.as_deref() == Some("deny") { Tone::Bad } else { Tone::Plain }),
             row.count.to_string().into(),
@@ -85,6 +87,12 @@ pub(super) fn events(rows: &[EventRow], screen: &mut Screen) -> io::Result<()> {
         ]
     });
     table::print(screen, columns, lines.collect())
+}
+
+/// Where a session went: the configured name where there is one.
+pub(super) fn destination(row: &SessionRow) -> String {
+    let endpoint = endpoint(&row.dest_addr, row.dest_port);
+    row.target.as_ref().map_or_else(|| endpoint.clone(), |target| format!("{target} ({endpoint})"))
 }
 
 /// The naming facts of a session's process.

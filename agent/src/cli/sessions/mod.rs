@@ -1,42 +1,76 @@
 //! `sallyport sessions`: what was recorded.
 
-mod amount;
+pub(super) mod amount;
+pub(super) mod args;
+pub(super) mod csv;
+mod export;
+mod follow;
 mod list;
+mod replay;
+mod search;
 mod show;
+mod tame;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::args::{List, Sessions};
+use self::args::Sessions;
 use super::exit::{Exit, Failure};
-use super::screen::Screen;
-use super::when::When;
-use crate::record::{Filter, Store};
+use super::screen::{Screen, Tone};
+use crate::record::Store;
+use crate::record::read::PayloadKeys;
 
-/// Lists sessions or events, or shows one session.
-pub(super) fn run(state_dir: &Path, command: &Sessions, screen: &mut Screen) -> Result<Exit, Failure> {
+/// Reads the store below `state_dir`. Asks where the key of payloads is only when one is needed.
+pub(super) fn run(
+    state_dir: &Path,
+    command: &Sessions,
+    screen: &mut Screen,
+    payload_key: impl FnOnce() -> Option<PathBuf>,
+) -> Result<Exit, Failure> {
     let store = Store::open_read_only(state_dir)?;
+    let keys = || PayloadKeys::load(payload_key().as_deref());
     match command {
-        Sessions::List(args) if args.events => list::events(&store.events(&filter(args))?, screen)?,
-        Sessions::List(args) => list::sessions(&store.list(&filter(args))?, screen)?,
-        Sessions::Show { id } => show::session(&store.show(id)?, screen)?,
+        Sessions::List(args) => {
+            screen.page()?;
+            list(&store, args, screen)?;
+        }
+        Sessions::Show(args) => {
+            screen.page()?;
+            show::run(&store, args, screen)?;
+        }
+        Sessions::Search(args) => search::run(&store, args, screen)?,
+        Sessions::Replay(args) => replay::run(&store, args, &keys(), screen)?,
+        Sessions::Follow(args) => follow::run(store, args, screen)?,
+        Sessions::Export(args) => export::run(&store, args, keys, screen)?,
     }
     Ok(Exit::OK)
 }
 
-fn filter(args: &List) -> Filter {
-    // The store counts nanoseconds in 64 bits; what lies outside is before or after everything.
-    let nanoseconds = |when: When| {
-        let time = when.timestamp();
-        let edge = if time.as_second() < 0 { i64::MIN } else { i64::MAX };
-        i64::try_from(time.as_nanosecond()).unwrap_or(edge)
+fn list(store: &Store, args: &args::List, screen: &mut Screen) -> Result<(), Failure> {
+    let filter = args.which.filter();
+    let args::Paging { limit, after } = &args.paging;
+    let next = if args.events {
+        let page = store.events_page(&filter, after.as_deref().map(number).transpose()?, *limit)?;
+        list::events(&page.rows, screen)?;
+        page.rows.last().map(|row| row.id.to_string()).filter(|_| page.more)
+    } else {
+        let page = store.list_page(&filter, after.as_deref(), *limit)?;
+        list::sessions(&page.rows, screen)?;
+        page.rows.last().map(|row| row.id.to_string()).filter(|_| page.more)
     };
-    Filter {
-        since_ns: args.since.map(nanoseconds),
-        until_ns: args.until.map(nanoseconds),
-        unit: args.unit.clone(),
-        user: args.user.clone(),
-        target: args.target.clone(),
-        outcome: args.outcome,
-        limit: Some(args.limit),
+    say_next(next.as_deref(), screen)
+}
+
+/// The number an event or statement is listed under.
+fn number(text: &str) -> Result<i64, Failure> {
+    let wrong = || Failure::new(Exit::USAGE, "--after takes the number at the beginning of a line of the list");
+    text.parse().map_err(|_| wrong())
+}
+
+/// Tells people how to see more.
+fn say_next(next: Option<&str>, screen: &mut Screen) -> Result<(), Failure> {
+    if let Some(next) = next.filter(|_| screen.is_terminal() && !screen.is_json()) {
+        let line = format!("There is more: the same with --after {next}, or a larger --limit.");
+        screen.line(&screen.tinted(&line, Tone::Dim))?;
     }
+    Ok(())
 }

@@ -2,29 +2,155 @@
 
 use std::io;
 
+use serde::Serialize;
 use serde_json::Value;
 
-use super::super::screen::{Screen, Tone, printable};
+use super::super::exit::Failure;
+use super::super::screen::{Screen, Tone, one_line, printable};
+use super::super::table::{self, Cell, Column};
 use super::amount::{bytes, endpoint, length, time};
-use super::list::who;
-use crate::record::{SessionDetail, SessionRow};
+use super::args::Show;
+use super::list::{destination, who};
+use crate::record::read::{ApprovalRow, StatementPage, StatementRow};
+use crate::record::{EventRow, SessionDetail, SessionRow, Store};
 
 /// Width of the labels.
 const LABEL: usize = 14;
 
-/// Prints one session.
-pub(super) fn session(detail: &SessionDetail, screen: &mut Screen) -> io::Result<()> {
+/// Everything, as JSON.
+#[derive(Serialize)]
+struct Whole<'a> {
+    #[serde(flatten)]
+    detail: &'a SessionDetail,
+    statements_total: u64,
+    statements: &'a [StatementRow],
+    approvals: &'a [ApprovalRow],
+    events: &'a [EventRow],
+}
+
+/// Shows one session.
+pub(super) fn run(store: &Store, args: &Show, screen: &mut Screen) -> Result<(), Failure> {
+    let session = store.session(&args.id)?;
+    let total = store.count_statements(&session)?;
+    let page = store.statements(&session, args.from, args.statements)?;
+    let (approvals, events) = (store.approvals_in(&session)?, store.events_in(&session)?);
     if screen.is_json() {
-        return screen.json(detail);
+        let (statements, detail) = (page.rows.as_slice(), &session.detail);
+        let (approvals, events) = (approvals.as_slice(), events.as_slice());
+        return Ok(screen.json(&Whole { detail, statements_total: total, statements, approvals, events })?);
     }
+    whole(&session.detail, screen)?;
+    statements(&page, total, screen)?;
+    self::approvals(&approvals, screen)?;
+    if !events.is_empty() {
+        screen.line("")?;
+        super::list::events(&events, screen)?;
+    }
+    Ok(())
+}
+
+/// Prints what is known of the connection itself.
+fn whole(detail: &SessionDetail, screen: &mut Screen) -> io::Result<()> {
     let row = &detail.session;
     screen.line(&screen.tinted(&format!("Session {}", row.id), Tone::Head))?;
     screen.line("")?;
-    group(screen, "What happened", &happened(row))?;
+    group(screen, "What happened", &happened(detail))?;
     group(screen, "Who", &identity(detail))?;
     group(screen, "Process", &process(detail))?;
     group(screen, "Parents", &parents(&detail.parents))?;
     group(screen, "Place", &place(detail))
+}
+
+fn statements(page: &StatementPage, total: u64, screen: &mut Screen) -> io::Result<()> {
+    if page.rows.is_empty() {
+        return Ok(());
+    }
+    screen.line("")?;
+    let columns = [
+        Column::Right("N"),
+        Column::Left("TIME"),
+        Column::Left("DECISION"),
+        Column::Right("ROWS"),
+        Column::Right("TOOK"),
+        Column::Right("MASKED"),
+        Column::Cut("STATEMENT"),
+        Column::Cut("WHY"),
+    ];
+    let count = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |count| count.to_string());
+    let lines = page.rows.iter().map(|row| {
+        [
+            row.sequence.to_string().into(),
+            time(row.time_ns).into(),
+            decision(&row.decision),
+            count(row.rows).into(),
+            row.duration_ns.map_or_else(|| "-".to_owned(), length).into(),
+            count(Some(row.masked).filter(|masked| *masked > 0)).into(),
+            Cell::new(text(row), Tone::Plain),
+            Cell::new(one_line(&why(row)), Tone::Dim),
+        ]
+    });
+    table::print(screen, columns, lines.collect())?;
+    if page.more {
+        let line = format!("{} of {total} statements: more with --from and --statements.", page.rows.len());
+        screen.line(&screen.tinted(&line, Tone::Dim))?;
+    }
+    Ok(())
+}
+
+/// Kind and shape of a statement on one line.
+pub(super) fn text(row: &StatementRow) -> String {
+    let statement = row.statement.as_deref().or(row.kind.as_deref()).unwrap_or("?");
+    one_line(statement)
+}
+
+/// The reason, the policies and the error of a statement.
+fn why(row: &StatementRow) -> String {
+    let policies: Vec<&str> = row.policies.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let policies = (!policies.is_empty()).then(|| format!("[{}]", policies.join(", ")));
+    let parts = [row.detail.clone(), row.error.clone(), policies];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
+/// A decision, dressed for what it means.
+pub(super) fn decision(decision: &str) -> Cell {
+    Cell::new(decision, tone_of(decision))
+}
+
+/// What a decision means.
+pub(super) fn tone_of(decision: &str) -> Tone {
+    match decision {
+        "allow" => Tone::Good,
+        "deny" => Tone::Bad,
+        _ => Tone::Warn,
+    }
+}
+
+fn approvals(rows: &[ApprovalRow], screen: &mut Screen) -> io::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    screen.line("")?;
+    let columns = [
+        Column::Left("APPROVAL"),
+        Column::Right("N"),
+        Column::Left("STATE"),
+        Column::Left("ASKED"),
+        Column::Left("DECIDED"),
+        Column::Cut("BY"),
+        Column::Cut("REASON"),
+    ];
+    let lines = rows.iter().map(|row| {
+        [
+            Cell::from(&row.id),
+            row.sequence.map_or_else(|| "-".to_owned(), |n| n.to_string()).into(),
+            Cell::new(&row.state, if row.state == "approved" { Tone::Good } else { Tone::Warn }),
+            time(row.requested_ns).into(),
+            row.decided_ns.map_or_else(|| "-".to_owned(), time).into(),
+            row.by.as_deref().unwrap_or("-").into(),
+            Cell::new(one_line(row.reason.as_deref().unwrap_or("")), Tone::Plain),
+        ]
+    });
+    table::print(screen, columns, lines.collect())
 }
 
 type Lines = Vec<(&'static str, Option<String>)>;
@@ -44,10 +170,11 @@ fn group(screen: &mut Screen, title: &str, lines: &Lines) -> io::Result<()> {
     Ok(())
 }
 
-fn happened(row: &SessionRow) -> Lines {
+fn happened(detail: &SessionDetail) -> Lines {
+    let row: &SessionRow = &detail.session;
     let lasted = row.ended_ns.map(|ended| length(ended.saturating_sub(row.started_ns)));
     vec![
-        ("destination", Some(format!("{} ({})", endpoint(&row.dest_addr, row.dest_port), row.protocol))),
+        ("destination", Some(format!("{} ({})", destination(row), row.protocol))),
         ("from", Some(endpoint(&row.client_addr, row.client_port))),
         ("scope", row.scope.clone()),
         ("decision", Some(row.decision.clone())),
@@ -58,7 +185,14 @@ fn happened(row: &SessionRow) -> Lines {
         ("lasted", lasted),
         ("sent", row.bytes_out.map(bytes)),
         ("received", row.bytes_in.map(bytes)),
+        ("policies", known(&detail.policies)),
+        ("tls", known(&detail.tls)),
+        ("tags", detail.tags.clone()),
     ]
+}
+
+fn known(value: &Value) -> Option<String> {
+    (!value.is_null()).then(|| value.to_string())
 }
 
 fn identity(detail: &SessionDetail) -> Lines {
@@ -70,6 +204,7 @@ fn identity(detail: &SessionDetail) -> Lines {
     vec![
         ("in short", Some(who(row).line())),
         ("workload", Some(row.workload.clone())),
+        ("person", row.person.clone()),
         ("login", row.login_uid.map(|uid| numbered(&row.login_user, uid))),
         ("login session", detail.login_session.map(|session| session.to_string())),
         ("user", Some(numbered(&row.user, row.uid))),

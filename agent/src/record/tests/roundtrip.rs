@@ -35,7 +35,8 @@ fn a_session_is_shown_with_every_fact() {
         "process_started_boot_ns": 123456790, "exe_sha256": "SHA256", "exe_on_host": true,
         "argv": ["app", "--token=***"], "gid": 100, "login_session": 7, "user_unit": null, "slice": "system.slice",
         "cgroup": "/system.slice/app-1.service", "cgroup_id": 18446744073709551613,
-        "parents": [{ "pid": 1, "started": 5, "exe": "/sbin/init" }], "attestation": "live"
+        "parents": [{ "pid": 1, "started": 5, "exe": "/sbin/init" }], "attestation": "live",
+        "person": null, "target": null, "tls": null, "policies": null, "tags": null
     }"#;
     let expected = expected.replace("\"ID\"", &format!("\"{id}\"")).replace("SHA256", &"ab".repeat(32));
     let expected: serde_json::Value = serde_json::from_str(&expected).unwrap();
@@ -208,6 +209,8 @@ proptest! {
         });
         let store = Store::open_read_only(dir.path()).unwrap();
         let listed: Vec<Shown> = store.list(&Filter::default()).unwrap().iter().map(shown).collect();
+        // Newest first: by their start, and alike ones by when they were recorded.
+        sessions.sort_by_key(|session| session.3);
         sessions.reverse();
         prop_assert_eq!(listed, sessions);
         let found = store.events(&Filter::default()).unwrap();

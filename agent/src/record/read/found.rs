@@ -3,7 +3,7 @@
 use rusqlite::Row;
 use serde::Serialize;
 
-use super::SessionId;
+use super::super::SessionId;
 
 /// One session, for a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -54,6 +54,10 @@ pub struct SessionRow {
     pub unit: Option<String>,
     /// Container.
     pub container: Option<String>,
+    /// The person it acts for.
+    pub person: Option<String>,
+    /// Name of the configured target.
+    pub target: Option<String>,
 }
 
 /// Everything recorded of one session.
@@ -92,6 +96,12 @@ pub struct SessionDetail {
     pub parents: serde_json::Value,
     /// `live` or `kernel-only`.
     pub attestation: String,
+    /// Versions, names and certificates of TLS on both sides.
+    pub tls: serde_json::Value,
+    /// Ids of the policies that decided about the connection.
+    pub policies: serde_json::Value,
+    /// Tags for retention, separated by blanks.
+    pub tags: Option<String>,
 }
 
 /// One event.
@@ -103,7 +113,7 @@ pub struct EventRow {
     pub first_ns: i64,
     /// Last occurrence, nanoseconds since 1970.
     pub last_ns: i64,
-    /// One of [`EventKind`](super::EventKind)'s names.
+    /// One of [`EventKind`](super::super::EventKind)'s names.
     pub kind: String,
     /// Hook of the kernel half.
     pub hook: Option<String>,
@@ -137,6 +147,150 @@ pub struct EventRow {
     pub dest_port: Option<u16>,
     /// A sentence.
     pub detail: Option<String>,
+    /// The session it happened in.
+    pub session_id: Option<SessionId>,
+    /// For machines.
+    pub data: serde_json::Value,
+}
+
+/// One request with its decision and what came back.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StatementRow {
+    /// Its session.
+    pub session_id: SessionId,
+    /// Counts the session's requests from zero.
+    pub sequence: u64,
+    /// Nanoseconds since 1970.
+    pub time_ns: i64,
+    /// In a word or two.
+    pub kind: Option<String>,
+    /// Its shape, literals masked.
+    pub statement: Option<String>,
+    /// `allow`, `deny`, `would-deny`, `held`.
+    pub decision: String,
+    /// In a sentence, why.
+    pub detail: Option<String>,
+    /// Ids of the policies that decided.
+    pub policies: serde_json::Value,
+    /// What it touches.
+    pub facts: serde_json::Value,
+    /// Length on the wire.
+    pub bytes_out: Option<u64>,
+    /// Length of what came back.
+    pub bytes_in: Option<u64>,
+    /// Rows returned or changed.
+    pub rows: Option<u64>,
+    /// From the request to the end of the response, nanoseconds.
+    pub duration_ns: Option<i64>,
+    /// `done`, `error`, `cut`; `None` when nothing came back.
+    pub status: Option<String>,
+    /// The upstream's error.
+    pub error: Option<String>,
+    /// Values that were masked.
+    pub masked: u64,
+    /// Which columns were masked and how.
+    pub masks: serde_json::Value,
+    /// The approval it ran under, or waits for.
+    pub approval_id: Option<String>,
+    /// SPIFFE ID.
+    pub workload: String,
+    /// The person it acts for.
+    pub person: Option<String>,
+    /// Scope.
+    pub scope: Option<String>,
+    /// Name of the configured target.
+    pub target: Option<String>,
+    /// Where it went.
+    pub dest_addr: String,
+    /// Port there.
+    pub dest_port: u16,
+    /// Path of the executable.
+    pub exe: Option<String>,
+    /// Real uid.
+    pub uid: u32,
+    /// Its name.
+    pub user: Option<String>,
+    /// Name of the audit login.
+    pub login_user: Option<String>,
+    /// System unit.
+    pub unit: Option<String>,
+    /// Number of the record in the log.
+    pub seq: i64,
+}
+
+/// One approval, as it stands.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ApprovalRow {
+    /// Its name, hexadecimal.
+    pub id: String,
+    /// The session that waits or waited.
+    pub session_id: Option<SessionId>,
+    /// Number of the request in it.
+    pub sequence: Option<u64>,
+    /// `pending`, `approved`, `denied`, `expired`, `withdrawn`.
+    pub state: String,
+    /// When it was asked for, nanoseconds since 1970.
+    pub requested_ns: i64,
+    /// When it came to stand like this; `None` while it is pending.
+    pub decided_ns: Option<i64>,
+    /// Who decided.
+    pub by: Option<String>,
+    /// Why, in their words.
+    pub reason: Option<String>,
+    /// What was asked.
+    pub request: serde_json::Value,
+    /// What was granted.
+    pub granted: serde_json::Value,
+    /// Digest of the exact request, the identity and the target, hexadecimal.
+    pub digest: String,
+}
+
+/// What a column with JSON in it says; text that is not JSON is given as text.
+pub(super) fn json(row: &Row<'_>, column: &str) -> rusqlite::Result<serde_json::Value> {
+    Ok(parsed(row.get(column)?))
+}
+
+pub(super) fn parsed(text: Option<String>) -> serde_json::Value {
+    match text {
+        None => serde_json::Value::Null,
+        Some(text) => serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text)),
+    }
+}
+
+pub(super) fn statement_row(row: &Row<'_>) -> rusqlite::Result<StatementRow> {
+    let approval: Option<Vec<u8>> = row.get("approval")?;
+    Ok(StatementRow {
+        session_id: SessionId::from_bytes(row.get("id")?),
+        sequence: unsigned(row, "n")?,
+        time_ns: row.get("time_ns")?,
+        kind: row.get("kind")?,
+        statement: row.get("statement")?,
+        decision: row.get("decision")?,
+        detail: row.get("detail")?,
+        policies: json(row, "policies")?,
+        facts: json(row, "facts")?,
+        bytes_out: maybe_unsigned(row, "bytes_out")?,
+        bytes_in: maybe_unsigned(row, "bytes_in")?,
+        rows: maybe_unsigned(row, "rows")?,
+        duration_ns: row.get("duration_ns")?,
+        status: row.get("status")?,
+        error: row.get("error")?,
+        masked: maybe_unsigned(row, "masked")?.unwrap_or(0),
+        masks: json(row, "masks")?,
+        approval_id: approval.map(|id| super::list::hex(&id)),
+        workload: row.get("workload")?,
+        person: row.get("person")?,
+        scope: row.get("scope")?,
+        target: row.get("target")?,
+        dest_addr: row.get("dest_addr")?,
+        dest_port: row.get("dest_port")?,
+        exe: row.get("exe")?,
+        uid: row.get("uid")?,
+        user: row.get("user")?,
+        login_user: row.get("login_user")?,
+        unit: row.get("unit")?,
+        seq: row.get("seq")?,
+    })
 }
 
 fn unsigned(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
@@ -172,6 +326,8 @@ pub(super) fn session_row(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
         login_uid: row.get("login_uid")?,
         unit: row.get("unit")?,
         container: row.get("container")?,
+        person: row.get("person")?,
+        target: row.get("target")?,
     })
 }
 
@@ -195,6 +351,9 @@ pub(super) fn session_detail(row: &Row<'_>) -> rusqlite::Result<SessionDetail> {
         cgroup_id: unsigned(row, "cgroup_id")?,
         parents: serde_json::from_str(&parents).unwrap_or(serde_json::Value::Null),
         attestation: row.get("attestation")?,
+        tls: json(row, "tls")?,
+        policies: json(row, "policies")?,
+        tags: row.get("tags")?,
     })
 }
 
@@ -220,5 +379,7 @@ pub(super) fn event_row(row: &Row<'_>) -> rusqlite::Result<EventRow> {
         dest_addr: row.get("dest_addr")?,
         dest_port: row.get("dest_port")?,
         detail: row.get("detail")?,
+        session_id: row.get::<_, Option<[u8; 16]>>("session_id")?.map(SessionId::from_bytes),
+        data: json(row, "data")?,
     })
 }
