@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
 use super::exit::Exit;
+use super::report::args::Report;
 use super::sessions::args::Sessions;
 use crate::config::{DEFAULT_RUNTIME_DIR, DEFAULT_STATE_DIR, ScopeName, duration};
 use crate::control::{BypassLength, Reason};
@@ -93,6 +94,12 @@ pub enum Command {
         /// What to look at.
         #[command(subcommand)]
         command: Sessions,
+    },
+    /// Make a report of what was recorded
+    Report {
+        /// Which report.
+        #[command(subcommand)]
+        command: Report,
     },
     /// Open a scope for a while, with a reason, on the record
     Bypass(Bypass),

@@ -45,7 +45,7 @@ mod tests {
         completions(dir.path()).unwrap();
         let names: Vec<String> =
             fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        for page in ["sallyport-sessions-list.1", "sallyport-store.5"] {
+        for page in ["sallyport-sessions-list.1", "sallyport-report-access-review.1", "sallyport-store.5"] {
             assert!(names.contains(&page.to_owned()), "{names:?}");
         }
         assert!(!names.iter().any(|name| name.contains("__")), "{names:?}");

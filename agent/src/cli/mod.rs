@@ -8,6 +8,7 @@ mod exit;
 mod generate;
 mod manual;
 mod pager;
+mod report;
 mod screen;
 mod sessions;
 mod status;
@@ -61,6 +62,7 @@ fn dispatch(cli: &Cli, screen: &mut Screen) -> Result<Exit, Failure> {
             status::show(&configuration(cli)?, screen)
         }
         Command::Sessions { command } => sessions::run(&cli.global.dirs().state, command, screen, || payload_key(cli)),
+        Command::Report { command } => report::run(&cli.global.dirs().state, command, screen, || scopes(cli)),
         Command::Bypass(args) => {
             needs_root("bypass")?;
             bypass::run(&configuration(cli)?, args, screen)
@@ -79,6 +81,12 @@ fn configuration(cli: &Cli) -> Result<Config, Failure> {
 /// Where the key of payloads is by the configuration. Who may not read it can read the store all the same.
 fn payload_key(cli: &Cli) -> Option<PathBuf> {
     configuration(cli).ok().and_then(|config| config.audit.payload_key)
+}
+
+/// The names of the configured scopes, where the configuration may be read.
+fn scopes(cli: &Cli) -> Vec<String> {
+    let scopes = configuration(cli).map(|config| config.scopes).unwrap_or_default();
+    scopes.iter().map(|scope| scope.name.to_string()).collect()
 }
 
 fn needs_root(command: &str) -> Result<(), Failure> {
