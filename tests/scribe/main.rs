@@ -2,6 +2,7 @@
 //!
 //! `sallyport-scribe write STATE SEED SEGMENT_BYTES` records sessions and what is in them from several writers at once,
 //! until it is killed, and says each record on standard output as soon as it is acknowledged. It dies with the test.
+//! `measure DIRECTORY` and `fill STATE RECORDS` are for `cargo xtask bench`.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -9,6 +10,7 @@
 )]
 
 mod material;
+mod measure;
 mod write;
 
 use std::{env, path::Path};
@@ -22,6 +24,8 @@ fn main() {
             let segment = segment.parse().expect("a number of bytes");
             write::run(Path::new(state), seed.parse().expect("a seed"), segment);
         }
+        ["measure", directory] => measure::run(Path::new(directory)),
+        ["fill", state, records] => measure::fill(Path::new(state), records.parse().expect("a number")),
         _ => panic!("{words:?}: this is between the tests and themselves"),
     }
 }
