@@ -6,6 +6,7 @@ mod daemon;
 mod engine;
 mod hall;
 mod operator;
+mod policies;
 mod reports;
 mod store;
 
@@ -39,6 +40,9 @@ pub enum AppError {
     /// The configuration could not be read again.
     #[error("the configuration was not reloaded")]
     Config(#[from] crate::config::ConfigErrors),
+    /// The policies are wrong.
+    #[error("the policies are wrong\n{0}")]
+    Policies(crate::policy::Rejected),
     /// The command could not be run.
     #[error("cannot run `{command}`")]
     Command {
@@ -76,7 +80,7 @@ impl AppError {
     /// What the process exits with.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Identity(_) => Exit::CONFIG,
+            Self::Config(_) | Self::Identity(_) | Self::Policies(_) => Exit::CONFIG,
             Self::Record(_) => Exit::IO,
             Self::NoScope(_) => Exit::USAGE,
             // As the shell has it: not found, and found but not to be run.

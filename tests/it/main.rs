@@ -7,6 +7,7 @@ mod exec;
 mod failure;
 mod namespaces;
 mod path;
+mod policy;
 mod powercut;
 mod scopes;
 mod store;

@@ -25,7 +25,7 @@ use std::{
     sync::{Arc, PoisonError},
     time::Instant,
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Runs until SIGTERM or SIGINT. `reload` reads the configuration again, for SIGHUP.
 ///
@@ -55,8 +55,10 @@ pub fn run(config: &Config, reload: impl Fn() -> Result<Config, String>) -> Resu
         let guarded = Arc::clone(&engine);
         let access = Access::root(move |pid| is_managed(&guarded, pid));
         let control = tokio::spawn(serve(control, Arc::new(operator), access));
+        // Before anybody is told where to send them.
+        let signals = Signals::listen()?;
         ready(&engine);
-        wait(&engine, config, &root, &recorder, reload).await?;
+        wait(&engine, config, (&root, &recorder), signals, reload).await?;
         notify(&[sd_notify::NotifyState::Stopping]);
         control.abort();
         // Gone once the listener and its last answer are.
@@ -67,26 +69,38 @@ pub fn run(config: &Config, reload: impl Fn() -> Result<Config, String>) -> Resu
     })
 }
 
+/// What the daemon is told by.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, AppError> {
+        let listen = |kind| signal(kind).map_err(AppError::system("waiting for signals"));
+        let (terminate, interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+        Ok(Self { terminate, interrupt, hangup: listen(SignalKind::hangup())? })
+    }
+}
+
 /// Serves signals until one says stop.
 async fn wait(
     engine: &Engine,
     config: &Config,
-    root: &Path,
-    recorder: &Recorder,
+    (root, recorder): (&Path, &Recorder),
+    mut signals: Signals,
     reload: impl Fn() -> Result<Config, String>,
 ) -> Result<(), AppError> {
-    let failed = || AppError::system("waiting for signals");
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed())?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed())?;
-    let mut hangup = signal(SignalKind::hangup()).map_err(failed())?;
     let mut scopes = config.scopes.clone();
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => {}
+            _ = signals.terminate.recv() => return Ok(()),
+            _ = signals.interrupt.recv() => return Ok(()),
+            _ = signals.hangup.recv() => {}
         }
         notify(&[sd_notify::NotifyState::Reloading, monotonic()]);
+        engine.reload_policies().await;
         match reload() {
             // The old scopes stay on any error.
             Err(errors) => tracing::error!(%errors, "the configuration was not reloaded; the old one stays"),

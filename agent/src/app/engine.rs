@@ -3,6 +3,7 @@
 use super::{
     AppError,
     hall::{Hall, Lanes, Phase},
+    policies::{self, Policies},
     reports,
 };
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
         tables::{self, Sockets, Tables},
         watch::Watch,
     },
-    proxy::{Proxy, Unrecorded},
+    proxy::{Live, Proxy, Unrecorded},
     record::{EventKind, EventRecord, Recorder, Timestamps},
 };
 use aya::maps::{MapData, RingBuf};
@@ -69,6 +70,7 @@ pub(super) struct Engine {
     own_netns: u64,
     recorder: Recorder,
     proxy: Arc<Proxy>,
+    policies: Arc<Policies>,
     capacity: usize,
     end_flows: watch::Sender<bool>,
     rescoped: watch::Sender<()>,
@@ -101,19 +103,11 @@ impl Engine {
         let (kernel, places) = (Arc::new(kernel), Arc::new(places));
         let desk = Arc::new(Desk { sockets, tables, places: Mutex::new(Arc::clone(&places)) });
         let (end_flows, ended) = watch::channel(false);
-        let capacity = plan.config.proxy.max_connections.get() as usize;
         let attestor = Arc::new(attestor(plan.config, plan.cgroup_root)?);
-        let proxy = Arc::new(Proxy {
-            attestor: Arc::clone(&attestor),
-            recorder: plan.recorder.clone(),
-            limits: plan.config.proxy.clone(),
-            on_failure: plan.config.audit.on_failure,
-            own_port: port,
-            room: Semaphore::new(capacity),
-            ended,
-            told_full: AtomicBool::new(false),
-            unrecorded: Unrecorded::default(),
-        });
+        let proxy = Arc::new(proxy(&plan, &attestor, port, ended)?);
+        let capacity = plan.config.proxy.max_connections.get() as usize;
+        let directory = plan.config.policy.directory.clone();
+        let policies = Policies::new(directory, Arc::clone(&proxy), plan.recorder.clone());
         let v6 = listeners.has_v6();
         let (sung, arrivals) = blocking::channel();
         let (phase, seen) = watch::channel(Phase::Open);
@@ -153,7 +147,9 @@ impl Engine {
                 tracing::error!(%error, "the kernel's reports cannot be read any more");
             }
         }));
+        tasks.push(tokio::spawn(Arc::clone(&policies).follow()));
         let engine = Self {
+            policies,
             kernel,
             desk,
             port,
@@ -218,6 +214,11 @@ impl Engine {
         self.sweep().await
     }
 
+    /// Reads the policies again.
+    pub(super) async fn reload_policies(&self) {
+        self.policies.reload().await;
+    }
+
     /// Connections that could not be recorded since the start.
     pub(super) fn unrecorded(&self) -> u64 {
         self.proxy.unrecorded.total()
@@ -262,6 +263,31 @@ impl Engine {
     pub(super) fn note(kind: EventKind, detail: impl Into<String>) -> EventRecord {
         EventRecord { detail: Some(detail.into()), ..EventRecord::new(kind, Timestamps::now()) }
     }
+}
+
+/// What serves every flow.
+fn proxy(
+    plan: &Plan<'_>,
+    attestor: &Arc<Attestor>,
+    own_port: u16,
+    ended: watch::Receiver<bool>,
+) -> Result<Proxy, AppError> {
+    let config = plan.config;
+    Ok(Proxy {
+        attestor: Arc::clone(attestor),
+        recorder: plan.recorder.clone(),
+        limits: config.proxy.clone(),
+        on_failure: config.audit.on_failure,
+        own_port,
+        room: Semaphore::new(config.proxy.max_connections.get() as usize),
+        ended,
+        told_full: AtomicBool::new(false),
+        unrecorded: Unrecorded::default(),
+        policies: policies::open(&config.policy)?,
+        observe: config.policy.mode == Some(config::Mode::Observe),
+        zone: config.policy.zone.clone(),
+        live: Live::default(),
+    })
 }
 
 /// Loads the kernel half, fills its tables, listens, and attaches, in this order: when the first program diverts,

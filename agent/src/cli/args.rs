@@ -101,6 +101,12 @@ pub enum Command {
         #[command(subcommand)]
         command: Report,
     },
+    /// Check, test and explain policies
+    Policy {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: Policy,
+    },
     /// Open a scope for a while, with a reason, on the record
     Bypass(Bypass),
     /// The start-up canary's own process.
@@ -121,6 +127,46 @@ pub enum Command {
     Completions {
         /// Where to.
         directory: PathBuf,
+    },
+}
+
+/// `sallyport policy`.
+#[derive(Debug, Subcommand)]
+pub enum Policy {
+    /// Say everything that is wrong with policies, or suspicious
+    ///
+    /// Exits with 78 when anything is wrong.
+    Check {
+        /// Files and directories that make one set [default: the configured directory]
+        #[arg(value_name = "PATH")]
+        paths: Vec<PathBuf>,
+    },
+    /// Compare what policies decide with what they decided before
+    ///
+    /// Puts every identity of the cases to every target with every request of its protocol, and compares the answers with
+    /// the table. Exits with 65 when a row differs, is missing or is left over, or when a case has another answer.
+    Test {
+        /// Files and directories that make one set [default: the configured directory]
+        #[arg(value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// The cases [default: cases.toml beside the first PATH]
+        #[arg(long, value_name = "FILE")]
+        cases: Option<PathBuf>,
+        /// The table [default: the first PATH with the ending .expected]
+        #[arg(long, value_name = "FILE")]
+        expected: Option<PathBuf>,
+        /// Write the table instead of comparing
+        #[arg(long)]
+        write: bool,
+    },
+    /// Say how a question is decided, why, and what would change that
+    Explain {
+        /// Files and directories that make one set [default: the configured directory]
+        #[arg(value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// The question as JSON: identity, target, execute or reveal, given; `-` for standard input
+        #[arg(long, value_name = "FILE")]
+        question: PathBuf,
     },
 }
 

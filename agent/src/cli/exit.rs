@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use crate::app::AppError;
 use crate::config::ConfigErrors;
 use crate::control::ClientError;
+use crate::policy::Rejected;
 use crate::record::StoreError;
 
 /// What the process exits with.
@@ -18,6 +19,8 @@ impl Exit {
     pub const OK: Self = Self(0);
     /// `EX_USAGE`: what was typed makes no sense.
     pub const USAGE: Self = Self(64);
+    /// `EX_DATAERR`: what was given is not what it should be.
+    pub const DATA: Self = Self(65);
     /// `EX_NOINPUT`: what was asked for is not there.
     pub const NO_INPUT: Self = Self(66);
     /// `EX_UNAVAILABLE`: the host or the daemon cannot do it.
@@ -119,6 +122,17 @@ impl From<ClientError> for Failure {
             ClientError::Io { .. } => Exit::IO,
         };
         Self::caused(exit, &error)
+    }
+}
+
+impl From<Rejected> for Failure {
+    fn from(rejected: Rejected) -> Self {
+        let exit = if rejected.missing { Exit::NO_INPUT } else { Exit::CONFIG };
+        let message = match rejected.findings.len() {
+            0 | 1 => format!("the policies are wrong\n{rejected}"),
+            count => format!("the policies have {count} mistakes\n{rejected}"),
+        };
+        Self::new(exit, message)
     }
 }
 

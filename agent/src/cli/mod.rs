@@ -8,6 +8,7 @@ mod exit;
 mod generate;
 mod manual;
 mod pager;
+mod policy;
 mod report;
 mod screen;
 mod sessions;
@@ -63,6 +64,7 @@ fn dispatch(cli: &Cli, screen: &mut Screen) -> Result<Exit, Failure> {
         }
         Command::Sessions { command } => sessions::run(&cli.global.dirs().state, command, screen, || payload_key(cli)),
         Command::Report { command } => report::run(&cli.global.dirs().state, command, screen, || scopes(cli)),
+        Command::Policy { command } => policy::run(|| configuration(cli), command, screen),
         Command::Bypass(args) => {
             needs_root("bypass")?;
             bypass::run(&configuration(cli)?, args, screen)

@@ -6,19 +6,22 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use toml::Spanned;
 
+use super::DEFAULT_POLICIES;
 use super::audit;
 use super::duration::{duration, in_words};
 use super::error::{Problems, quoted};
 use super::host::Host;
-use super::raw::{RawConfig, RawIdentity, RawIntercept, RawProxy, RawScope, Setting};
+use super::raw::{RawConfig, RawIdentity, RawIntercept, RawPolicy, RawProxy, RawScope, Setting};
 use super::selectors::{self, Taken};
 use super::suggest::nearest;
 use super::valid::{
-    Config, Fail, HostName, Identity, Inbound, Intercept, Level, Log, MaxFlows, Mode, Proxy, Resolvers, Scope,
+    Config, Fail, HostName, Identity, Inbound, Intercept, Level, Log, MaxFlows, Mode, Policy, Proxy, Resolvers, Scope,
     ScopeName, Tag, Telemetry, TrustDomain, Udp,
 };
+use crate::policy::Zone;
 
 /// The kernel's array of scopes has one more place, for the start-up canary.
 const MAX_SCOPES: usize = sallyport_ebpf::CANARY_SCOPE as usize;
@@ -44,6 +47,7 @@ pub(super) fn config(raw: &RawConfig, host: &dyn Host, problems: &mut Problems) 
         intercept: intercept(&raw.intercept, problems),
         proxy: proxy(&raw.proxy, problems),
         identity: identity(&raw.identity, host, problems),
+        policy: policy(&raw.policy, problems),
         audit: audit::check(&raw.audit, problems),
         telemetry: Telemetry {
             log: choice(
@@ -145,6 +149,31 @@ fn identity(raw: &RawIdentity, host: &dyn Host, problems: &mut Problems) -> Iden
         found
     });
     Identity { trust_domain: trust_domain.unwrap_or_default(), host: host_name.unwrap_or_else(|| HostName::of(host)) }
+}
+
+fn policy(raw: &RawPolicy, problems: &mut Problems) -> Policy {
+    let modes = [("enforce", Mode::Enforce), ("observe", Mode::Observe)];
+    let mode = raw.mode.as_ref().map(|_| choice("mode", &raw.mode, &modes, problems));
+    let directory = raw.directory.as_ref().and_then(|path| directory("directory", path, problems));
+    let zone = raw.zone.as_ref().and_then(|name| zone(name, problems)).unwrap_or_default();
+    let required = directory.is_some();
+    Policy { directory: directory.unwrap_or_else(|| DEFAULT_POLICIES.into()), required, mode, zone }
+}
+
+fn zone(name: &Spanned<String>, problems: &mut Problems) -> Option<Zone> {
+    let text = name.get_ref();
+    if text == "UTC" {
+        return Some(Zone::default());
+    }
+    match TimeZone::get(text) {
+        Ok(rules) => Some(Zone::new(text, rules)),
+        Err(_) => {
+            let message = format!("{} is no time zone of this host", quoted(text));
+            let help = "for example \"UTC\" or \"Europe/Berlin\"; the package tzdata has them".to_owned();
+            problems.add(name.span(), message, Some(help));
+            None
+        }
+    }
 }
 
 /// One of a few words; absent or wrong gives the default.

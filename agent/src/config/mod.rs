@@ -27,12 +27,14 @@ pub use self::glob::Glob;
 pub use self::host::{Host, ThisHost, resolv_conf};
 pub use self::suggest::nearest;
 pub use self::valid::{
-    Config, Fail, HostName, Identity, Inbound, Intercept, Level, Log, MaxFlows, Mode, Proxy, Resolvers, Scope,
+    Config, Fail, HostName, Identity, Inbound, Intercept, Level, Log, MaxFlows, Mode, Policy, Proxy, Resolvers, Scope,
     ScopeName, Selectors, Tag, Telemetry, TrustDomain, Udp,
 };
 
 /// Where the configuration is looked for when nobody says.
 pub const DEFAULT_PATH: &str = "/etc/sallyport/sallyport.toml";
+/// Where policies are looked for when nobody says.
+pub const DEFAULT_POLICIES: &str = "/etc/sallyport/policies";
 /// Where the store is kept when nobody says.
 pub const DEFAULT_STATE_DIR: &str = "/var/lib/sallyport";
 /// Where the control socket lives when nobody says.

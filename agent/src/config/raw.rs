@@ -11,11 +11,12 @@ pub(super) type Setting<T> = Option<Spanned<T>>;
 
 /// Every section with its keys; the first entry is the top of the file.
 pub(super) const SECTIONS: &[(&str, &[&str])] = &[
-    ("", &["scope", "intercept", "proxy", "identity", "audit", "telemetry"]),
+    ("", &["scope", "intercept", "proxy", "identity", "policy", "audit", "telemetry"]),
     ("scope.NAME", &["slice", "unit", "cgroup", "user", "exe", "mode", "fail", "udp", "inbound", "tags"]),
     ("intercept", &["listen_port", "max_flows", "bpffs", "resolvers"]),
     ("proxy", &["connect_timeout", "idle_timeout", "keepalive", "drain_timeout", "max_connections"]),
     ("identity", &["trust_domain", "host"]),
+    ("policy", &["directory", "mode", "zone"]),
     (
         "audit",
         &[
@@ -48,6 +49,8 @@ pub(super) struct RawConfig {
     pub(super) proxy: RawProxy,
     /// `[identity]`
     pub(super) identity: RawIdentity,
+    /// `[policy]`
+    pub(super) policy: RawPolicy,
     /// `[audit]`
     pub(super) audit: RawAudit,
     /// `[telemetry]`
@@ -116,6 +119,16 @@ pub(super) struct RawIdentity {
     pub(super) host: Setting<String>,
 }
 
+/// `[policy]`: what is permitted.
+pub(super) struct RawPolicy {
+    /// Where the policies are.
+    pub(super) directory: Setting<String>,
+    /// `enforce` or `observe`.
+    pub(super) mode: Setting<String>,
+    /// The time zone of hours and days in policies.
+    pub(super) zone: Setting<String>,
+}
+
 /// `[audit]`: recording.
 pub(super) struct RawAudit {
     /// `deny` or `allow`: what happens to a flow that cannot be recorded.
@@ -176,7 +189,7 @@ impl RawConfig {
             Section::new(name, table, problems)
         };
         let [intercept, proxy, identity] = ["intercept", "proxy", "identity"].map(&mut section);
-        let [audit, telemetry] = ["audit", "telemetry"].map(&mut section);
+        let [policy, audit, telemetry] = ["policy", "audit", "telemetry"].map(&mut section);
         Self {
             scopes,
             intercept: RawIntercept::read(&intercept, problems),
@@ -184,6 +197,11 @@ impl RawConfig {
             identity: RawIdentity {
                 trust_domain: identity.text("trust_domain", problems),
                 host: identity.text("host", problems),
+            },
+            policy: RawPolicy {
+                directory: policy.text("directory", problems),
+                mode: policy.text("mode", problems),
+                zone: policy.text("zone", problems),
             },
             audit: RawAudit::read(&audit, problems),
             telemetry: RawTelemetry { log: telemetry.text("log", problems), level: telemetry.text("level", problems) },

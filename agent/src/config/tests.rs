@@ -79,6 +79,8 @@ fn the_example_names_every_key_with_its_default() {
     assert_eq!(config.intercept.max_flows, MaxFlows::default());
     assert_eq!(config.intercept.bpffs, Intercept::default().bpffs);
     assert_eq!(config.identity.trust_domain, TrustDomain::default());
+    let policy = Policy { required: true, mode: Some(Mode::Enforce), ..Policy::default() };
+    assert_eq!(config.policy, policy);
     assert_eq!((config.audit, config.telemetry), (Audit::default(), Telemetry::default()));
     let scope = &config.scopes[0];
     assert_eq!(*scope, Scope::new(scope.name.clone(), scope.selectors.clone()));
@@ -158,7 +160,7 @@ fn all_mistakes_at_once() {
             "3:1 unknown key \"moed\" in [scope.NAME] / did you mean `mode`?",
             "4:8 `fail` must be \"closed\" or \"open\", not \"opne\" / did you mean \"open\"?",
             "6:16 `idle_timeout` must be a length of time in quotes, not an integer / write idle_timeout = \"10s\" for seconds",
-            "7:2 unknown section or key \"polcy\" / known here: scope, intercept, proxy, identity, audit, telemetry",
+            "7:2 unknown section or key \"polcy\" / did you mean `policy`?",
         ]
     );
 }

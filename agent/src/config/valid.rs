@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::audit::Audit;
 use super::glob::Glob;
 use super::host::{Host, resolv_conf};
-use super::{DEFAULT_RUNTIME_DIR, DEFAULT_STATE_DIR};
+use super::{DEFAULT_POLICIES, DEFAULT_RUNTIME_DIR, DEFAULT_STATE_DIR};
+use crate::policy::Zone;
 
 /// Everything the daemon is told.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub struct Config {
     pub proxy: Proxy,
     /// What identities are called.
     pub identity: Identity,
+    /// What is permitted.
+    pub policy: Policy,
     /// Recording.
     pub audit: Audit,
     /// The daemon's own log.
@@ -43,6 +46,7 @@ impl Config {
             intercept: Intercept::default(),
             proxy: Proxy::default(),
             identity: Identity { trust_domain: TrustDomain::default(), host: HostName::of(host) },
+            policy: Policy::default(),
             audit: Audit::default(),
             telemetry: Telemetry::default(),
             state_dir: DEFAULT_STATE_DIR.into(),
@@ -382,6 +386,25 @@ impl HostName {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// `[policy]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Where the policies are.
+    pub directory: PathBuf,
+    /// Whether somebody named it: then it has to be there.
+    pub required: bool,
+    /// Refuse, or only say what would be refused. Where nobody says: refuse if there are policies.
+    pub mode: Option<Mode>,
+    /// The time zone of hours and days in policies.
+    pub zone: Zone,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { directory: DEFAULT_POLICIES.into(), required: false, mode: None, zone: Zone::default() }
     }
 }
 

@@ -310,7 +310,7 @@ fn from_diagnostic(
         true => {
             Some("guard it with `context has …`, or begin with `context.protocol == \"…\"` of one that has it".into())
         }
-        false => error.help().map(|help| help.to_string()).or_else(|| suggestion(words, &message)),
+        false => suggestion(words, &message).or_else(|| error.help().map(|help| help.to_string())),
     };
     Finding::at(source, span, format!("{message}{place}"), help)
 }

@@ -75,10 +75,17 @@ impl Holder {
     /// Reads a directory and lets its policies hold, if they are good and other than those that hold. Says whether.
     ///
     /// # Errors
-    /// Everything that is wrong with it; the old set stays.
+    /// Everything that is wrong with it; the old set stays. A directory without policies is wrong once there were some:
+    /// taking the last file away must neither open nor close everything.
     pub fn reload(&self, directory: &std::path::Path) -> Result<bool, Rejected> {
         let set = load(directory)?;
-        let changed = self.version() != set.version() || self.current.load().set.unconfigured;
+        if set.is_empty() {
+            return match self.policies() {
+                0 => Ok(false),
+                _ => Err(Rejected::emptied(directory)),
+            };
+        }
+        let changed = self.version() != set.version();
         if changed {
             self.replace(set);
         }
@@ -241,6 +248,8 @@ mod tests {
             std::fs::write(&file, bad).unwrap();
             assert!(holder.reload(dir.path()).is_err());
         }
+        std::fs::remove_file(&file).unwrap();
+        assert!(holder.reload(dir.path()).is_err_and(|rejected| rejected.to_string().contains("no policies any more")));
         std::fs::remove_dir_all(dir.path()).unwrap();
         assert!(holder.reload(dir.path()).is_err_and(|rejected| rejected.missing));
         assert!(holder.version() == version && holder.policies() == 1);

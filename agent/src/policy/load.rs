@@ -7,7 +7,7 @@ use std::fmt;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::check::{Finding, Source, check};
 use super::set::PolicySet;
@@ -30,6 +30,14 @@ pub struct Rejected {
     pub findings: Vec<Finding>,
     /// Whether the directory is not there at all.
     pub missing: bool,
+}
+
+impl Rejected {
+    /// A directory that lost its policies.
+    pub(super) fn emptied(directory: &Path) -> Self {
+        let what = "there are no policies any more; to permit or forbid everything, write one that says so";
+        Self { findings: vec![Finding::whole(shown(directory), what)], missing: false }
+    }
 }
 
 impl std::error::Error for Rejected {}
@@ -65,11 +73,21 @@ pub fn load(directory: &Path) -> Result<PolicySet, Rejected> {
     check(&sources).map_err(|findings| Rejected { findings, missing: false })
 }
 
-/// Reads a directory without judging what is in it.
+/// Reads a directory, or a single file, without judging what is in it.
 ///
 /// # Errors
 /// What cannot be read, and why.
 pub fn sources(directory: &Path) -> Result<Vec<Source>, Rejected> {
+    if fs::metadata(directory).is_ok_and(|of| of.is_file()) {
+        let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        return match read(directory) {
+            Ok(text) => Ok(vec![Source { name, text }]),
+            Err(error) => {
+                let findings = vec![Finding::whole(shown(directory), error.to_string())];
+                Err(Rejected { findings, missing: false })
+            }
+        };
+    }
     for _ in 0..ATTEMPTS {
         let before = marks(directory)?;
         let sources = read_all(directory, &before)?;
@@ -183,7 +201,7 @@ fn read_all(directory: &Path, marks: &[Mark]) -> Result<Vec<Source>, Rejected> {
     if findings.is_empty() { Ok(sources) } else { Err(Rejected { findings, missing: false }) }
 }
 
-fn read(path: &PathBuf) -> io::Result<String> {
+fn read(path: &Path) -> io::Result<String> {
     // A pipe in place of the file must not hold the reader up.
     let file = File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path)?;
     let mut bytes = Vec::new();

@@ -4,6 +4,7 @@
 //! (`vocabulary`). Everything but [`load`] is pure: texts, values and the time in, a decision out.
 
 mod approval;
+pub mod cases;
 mod check;
 mod facts;
 mod holder;
@@ -24,7 +25,7 @@ pub use check::{Finding, MAX_POLICIES, Source, check};
 pub use holder::{Decision, Holder};
 pub use load::Rejected;
 pub use moment::{Moment, Zone};
-pub use permit::{Denial, Denied, Permitted, connect};
+pub use permit::{Denial, Denied, Gate, Permitted, connect};
 pub use protocol::Protocol;
 pub use question::Question;
 pub use set::{Cause, Outcome, PolicySet, Verdict, Version};

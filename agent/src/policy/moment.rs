@@ -100,6 +100,12 @@ impl Moment {
         text.parse::<Timestamp>().ok().map(|stamp| Self::at(stamp.as_second(), zone))
     }
 
+    /// So many seconds later, in the same zone.
+    #[must_use]
+    pub fn after(&self, seconds: i64) -> Self {
+        Self::at(self.seconds.saturating_add(seconds), &self.zone)
+    }
+
     /// The day's name.
     pub(super) fn weekday(&self) -> &'static str {
         let index = usize::try_from(self.weekday).ok().and_then(|day| day.checked_sub(1));
@@ -128,6 +134,12 @@ impl Moment {
             date: if parts.date { self.date } else { (1970, 1, 1) },
             zone: self.zone.clone(),
         }
+    }
+}
+
+impl std::fmt::Display for Moment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}, {} {:02}:{:02} {}", self.weekday(), self.date(), self.hour, self.minute, self.zone.name())
     }
 }
 

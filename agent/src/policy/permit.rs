@@ -1,8 +1,12 @@
 //! May this identity open a flow to this target? Pure: values in, a decision out.
 //!
-//! A flow that may go on is a [`Permitted`], which only this module makes. Without a policy file everything that is
+//! A flow that may go on is a [`Permitted`], which only this module makes. Without policies everything that is
 //! identified is permitted and recorded; what can never be right is denied.
 
+use super::{
+    Holder, Verdict,
+    question::{Asked, Circumstances, Question, Subject, Target, Workload},
+};
 use crate::{
     identity::Identity,
     intercept::{OrigDst, arrival::Intercepted},
@@ -21,6 +25,8 @@ use std::{net::IpAddr, sync::Arc};
 pub struct Permitted {
     intercepted: Intercepted,
     identity: Arc<Identity>,
+    question: Question,
+    verdict: Arc<Verdict>,
 }
 
 impl Permitted {
@@ -32,6 +38,16 @@ impl Permitted {
     /// Who opened it.
     pub fn identity(&self) -> &Arc<Identity> {
         &self.identity
+    }
+
+    /// What was asked, to be asked again when policies change.
+    pub fn question(&self) -> &Question {
+        &self.question
+    }
+
+    /// What was answered; a denial where it is only observed.
+    pub fn verdict(&self) -> &Arc<Verdict> {
+        &self.verdict
     }
 
     /// The connection, once it was recorded.
@@ -48,10 +64,12 @@ pub struct Denied {
     pub identity: Arc<Identity>,
     /// For the record.
     pub why: Denial,
+    /// What the policies said, if they were asked.
+    pub verdict: Option<Arc<Verdict>>,
 }
 
 /// Why a connection is denied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {
     /// The proxy would connect to itself.
     #[error("the destination is the proxy's own listener")]
@@ -59,17 +77,47 @@ pub enum Denial {
     /// Port zero, or an address no TCP connection can have as its end.
     #[error("the destination is no address a connection can end at")]
     NoDestination,
+    /// The policies do not allow it; this is their message.
+    #[error("{0}")]
+    Policy(String),
 }
 
-/// Decides whether the connection may be opened. `own_port` is the port of the proxy's listeners.
+/// What a connection is judged by.
+pub struct Gate<'a> {
+    /// Port of the proxy's listeners.
+    pub own_port: u16,
+    /// The policies.
+    pub policies: &'a Holder,
+    /// Whether what they deny is let through.
+    pub observe: bool,
+}
+
+/// Decides whether the connection may be opened.
 ///
 /// # Errors
 /// The denied connection, with the reason.
-pub fn connect(intercepted: Intercepted, identity: Arc<Identity>, own_port: u16) -> Result<Permitted, Box<Denied>> {
-    match judge(intercepted.destination(), own_port) {
-        None => Ok(Permitted { intercepted, identity }),
-        Some(why) => Err(Box::new(Denied { intercepted, identity, why })),
+pub fn connect(
+    intercepted: Intercepted,
+    identity: Arc<Identity>,
+    gate: &Gate<'_>,
+    circumstances: Circumstances,
+) -> Result<Permitted, Box<Denied>> {
+    if let Some(why) = judge(intercepted.destination(), gate.own_port) {
+        return Err(Box::new(Denied { intercepted, identity, why, verdict: None }));
     }
+    let destination = intercepted.destination().0;
+    let question = Question {
+        subject: Arc::new(Subject::new(Workload::of(&identity, None))),
+        target: Arc::new(Target::opaque(destination.ip(), destination.port())),
+        asked: Asked::Connect,
+        circumstances,
+    };
+    let verdict = gate.policies.decide(&question).verdict;
+    if verdict.allows() || gate.observe {
+        return Ok(Permitted { intercepted, identity, question, verdict });
+    }
+    let why = Denial::Policy(verdict.client_text());
+    Err(Box::new(Denied { intercepted, identity, why, verdict: Some(verdict) }))
 }
 
 fn judge(destination: OrigDst, own_port: u16) -> Option<Denial> {

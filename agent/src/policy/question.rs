@@ -369,7 +369,7 @@ impl Asked {
 pub struct Circumstances {
     /// When.
     pub moment: Moment,
-    /// Seconds since the process was attested.
+    /// Seconds since the process started.
     pub age: u64,
     /// Seconds left of the person's token.
     pub lease: Option<u64>,
@@ -381,6 +381,16 @@ pub struct Circumstances {
     pub approval: Option<Arc<Approval>>,
     /// Whether a break-glass grant holds.
     pub break_glass: bool,
+}
+
+impl Circumstances {
+    /// Lets time pass until a moment.
+    pub fn pass_to(&mut self, moment: &Moment) {
+        let passed = u64::try_from(moment.seconds.saturating_sub(self.moment.seconds)).unwrap_or(0);
+        self.age = self.age.saturating_add(passed);
+        self.lease = self.lease.map(|lease| lease.saturating_sub(passed));
+        self.moment = moment.clone();
+    }
 }
 
 /// TLS on the process's side.

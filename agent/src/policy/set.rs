@@ -107,12 +107,16 @@ impl Verdict {
         }
     }
 
-    /// For the record, a JSON array: the set's version, then the ids of the policies that decided.
+    /// For the record, a JSON array: the set's version, then the ids of the policies that decided. `None` where there are
+    /// no policies.
     #[must_use]
-    pub fn recorded(&self) -> String {
+    pub fn recorded(&self) -> Option<String> {
+        if self.cause == Cause::Unconfigured {
+            return None;
+        }
         let version = format!("sha256:{}", self.version);
         let all = std::iter::once(version.as_str()).chain(self.policies.iter().map(AsRef::as_ref));
-        serde_json::Value::from_iter(all).to_string()
+        Some(serde_json::Value::from_iter(all).to_string())
     }
 }
 

@@ -1,9 +1,11 @@
 //! The only room that moves client bytes: identified, decided, recorded, then relayed.
 
 mod dial;
+mod live;
 mod pipes;
 mod relay;
 
+pub use live::Live;
 pub use relay::Totals;
 
 use crate::{
@@ -14,7 +16,7 @@ use crate::{
         arrival::{Arrival, Intercepted, socket_addr},
         namespace::Namespace,
     },
-    policy::{self, Permitted},
+    policy::{self, Gate, Holder, Moment, Permitted, Zone, question::Circumstances},
     record::{
         Decision, EventKind, EventRecord, Outcome, Protocol, Recorded, Recorder, SessionEnd, SessionExtra, SessionId,
         SessionStart, Timestamps,
@@ -54,6 +56,14 @@ pub struct Proxy {
     pub told_full: AtomicBool,
     /// What could not be recorded.
     pub unrecorded: Unrecorded,
+    /// The policies that hold.
+    pub policies: Holder,
+    /// Whether what they deny is let through, everywhere.
+    pub observe: bool,
+    /// The time zone of hours and days in policies.
+    pub zone: Zone,
+    /// Flows that go on.
+    pub live: Live,
 }
 
 /// Connections that could not be recorded: counted for the status, and told to the store once it works again.
@@ -87,13 +97,16 @@ pub struct Label {
     pub name: ScopeName,
     /// Its tags, separated by blanks.
     pub tags: Option<String>,
+    /// Whether it only says what would be refused.
+    pub observe: bool,
 }
 
 impl Label {
     /// As the configuration says.
     pub fn of(scope: &config::Scope) -> Self {
         let tags: Vec<&str> = scope.tags.iter().map(config::Tag::as_str).collect();
-        Self { name: scope.name.clone(), tags: (!tags.is_empty()).then(|| tags.join(" ")) }
+        let tags = (!tags.is_empty()).then(|| tags.join(" "));
+        Self { name: scope.name.clone(), tags, observe: scope.mode == config::Mode::Observe }
     }
 }
 
@@ -142,12 +155,23 @@ impl Proxy {
                     .await;
             }
         };
+        let observe = self.observe || scope.as_ref().is_some_and(|scope| scope.observe);
+        let gate = Gate { own_port: self.own_port, policies: &self.policies, observe };
         let start = start(&intercepted, Arc::clone(&identity), scope);
-        match policy::connect(intercepted, identity, self.own_port) {
-            Ok(permitted) => self.permitted(permitted, start).await,
+        let circumstances = self.circumstances(&start);
+        match policy::connect(intercepted, identity, &gate, circumstances) {
+            Ok(permitted) => {
+                let verdict = permitted.verdict();
+                let decision = if verdict.allows() { Decision::Allow } else { Decision::WouldDeny };
+                let policies = verdict.recorded();
+                let extra = SessionExtra { policies, ..start.extra.clone() };
+                self.permitted(permitted, SessionStart { decision, extra, ..start }, observe).await;
+            }
             Err(denied) => {
                 reset(&denied.intercepted.into_client());
-                match self.recorder.begin(SessionStart { decision: Decision::Deny, ..start }).await {
+                let policies = denied.verdict.as_ref().and_then(|verdict| verdict.recorded());
+                let extra = SessionExtra { policies, ..start.extra.clone() };
+                match self.recorder.begin(SessionStart { decision: Decision::Deny, extra, ..start }).await {
                     Ok(session) => self.end(session, nothing_moved(Outcome::Denied, denied.why.to_string())).await,
                     Err(error) => tracing::error!(%error, "a denied connection could not be recorded"),
                 }
@@ -155,10 +179,23 @@ impl Proxy {
         }
     }
 
+    fn circumstances(&self, start: &SessionStart) -> Circumstances {
+        let moment = Moment::at(start.started.wall_ns.div_euclid(1_000_000_000), &self.zone);
+        let age = start.started.boot_ns.saturating_sub(start.identity.process.started) / 1_000_000_000;
+        Circumstances { moment, age, ..Circumstances::default() }
+    }
+
+    /// Judges every live flow again, as of `moment`, and ends those that are not allowed any more; says how many.
+    pub fn judge_again(&self, moment: &Moment) -> usize {
+        self.live.judge(&self.policies, moment)
+    }
+
     /// Recorded before any byte goes: the connection to the upstream is being opened meanwhile, and stays silent.
-    async fn permitted(&self, permitted: Permitted, start: SessionStart) {
+    async fn permitted(&self, permitted: Permitted, start: SessionStart, observe: bool) {
         let destination = permitted.intercepted().destination();
         let namespace = Arc::clone(permitted.intercepted().namespace());
+        // What is only observed is not ended either.
+        let place = (!observe).then(|| self.live.enter(&self.policies, permitted.question(), permitted.verdict()));
         let dialled = dial::dial(&namespace, destination, &self.limits);
         let (recorded, dialled) = tokio::join!(self.recorder.record(permitted, start), dialled);
         let recorded = match recorded {
@@ -185,7 +222,7 @@ impl Proxy {
         }
         let (client, session) = recorded.into_parts();
         let end = match dialled {
-            Ok(upstream) => self.forward(&client, upstream, session).await,
+            Ok(upstream) => self.forward(&client, upstream, session, place).await,
             Err(error) => {
                 reset(&client);
                 nothing_moved(dial::outcome(&error), error.to_string())
@@ -197,13 +234,20 @@ impl Proxy {
         }
     }
 
-    async fn forward(&self, client: &TcpStream, upstream: TcpStream, session: Option<SessionId>) -> SessionEnd {
+    async fn forward(
+        &self,
+        client: &TcpStream,
+        upstream: TcpStream,
+        session: Option<SessionId>,
+        mut place: Option<live::Place<'_>>,
+    ) -> SessionEnd {
         let totals = Totals::default();
         let tap = session.and_then(|session| self.recorder.tap(session));
         let mut ended = self.ended.clone();
         let end = tokio::select! {
             end = relay::relay(client, &upstream, &totals, self.limits.idle_timeout, tap.as_ref()) => end,
             _ = ended.wait_for(|ended| *ended) => relay::End::Drained,
+            verdict = revoked(&mut place) => relay::End::Revoked(verdict.client_text()),
         };
         let (outcome, detail) = match end {
             relay::End::Closed => (Outcome::Completed, None),
@@ -211,6 +255,7 @@ impl Proxy {
             relay::End::Upstream(error) => (Outcome::UpstreamReset, Some(error.to_string())),
             relay::End::Idle => (Outcome::IdleTimeout, None),
             relay::End::Drained => (Outcome::Drained, None),
+            relay::End::Revoked(message) => (Outcome::Denied, Some(format!("not allowed any more: {message}"))),
             relay::End::Unrecorded(error) => (Outcome::Failed, Some(error.to_string())),
         };
         if outcome != Outcome::Completed {
@@ -264,6 +309,13 @@ impl Proxy {
         if let Err(error) = self.recorder.event(event).await {
             tracing::error!(%error, "a refused attempt could not be recorded");
         }
+    }
+}
+
+async fn revoked(place: &mut Option<live::Place<'_>>) -> Arc<policy::Verdict> {
+    match place {
+        Some(place) => place.revoked().await,
+        None => std::future::pending().await,
     }
 }
 

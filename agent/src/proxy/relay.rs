@@ -45,6 +45,8 @@ pub enum End {
     Drained,
     /// Neither side sent anything for the idle time.
     Idle,
+    /// Policy does not allow it any more; this is its message.
+    Revoked(String),
     /// What passed could not be recorded, and may not pass then.
     Unrecorded(RecordError),
 }

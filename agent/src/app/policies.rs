@@ -1,0 +1,125 @@
+//! The policies of a running daemon: taken over at the start, when their files change, and on request.
+
+use super::{AppError, engine::Engine};
+use crate::{
+    config::{self, Mode},
+    policy::{Holder, Moment, PolicySet, Rejected, Zone, load},
+    proxy::Proxy,
+    record::{EventKind, EventRecord, Recorder, Timestamps},
+};
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+/// How often the directory is looked at. A change is in force within this and the time it takes to check it.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often live flows are judged again where policies look at the time.
+const TIME_PASSES: Duration = Duration::from_secs(15);
+
+/// What of the policies a running daemon keeps.
+pub(super) struct Policies {
+    directory: PathBuf,
+    proxy: Arc<Proxy>,
+    recorder: Recorder,
+    /// One reload at a time.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// The policies as they are at the start.
+///
+/// # Errors
+/// When they are wrong, or are not where somebody said they are.
+pub(super) fn open(config: &config::Policy) -> Result<Holder, AppError> {
+    let set = match load::load(&config.directory) {
+        Ok(set) => set,
+        Err(rejected) if rejected.missing && !config.required => PolicySet::empty(),
+        Err(rejected) => return Err(AppError::Policies(rejected)),
+    };
+    for warning in set.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let set = match config.mode {
+        // Nobody asked for anything: everything is observed.
+        None | Some(Mode::Observe) if set.is_empty() => PolicySet::unconfigured(),
+        None | Some(_) => set,
+    };
+    Ok(Holder::new(set, clock))
+}
+
+fn clock() -> Duration {
+    Duration::from_nanos(Timestamps::now().boot_ns)
+}
+
+/// Now, for policies.
+pub(super) fn moment(zone: &Zone) -> Moment {
+    Moment::at(Timestamps::now().wall_ns.div_euclid(1_000_000_000), zone)
+}
+
+impl Policies {
+    pub(super) fn new(directory: PathBuf, proxy: Arc<Proxy>, recorder: Recorder) -> Arc<Self> {
+        Arc::new(Self { directory, proxy, recorder, turn: tokio::sync::Mutex::default() })
+    }
+
+    /// Reads the directory again; if it is good and other than before, it holds, and live flows are judged by it.
+    pub(super) async fn reload(&self) {
+        let _turn = self.turn.lock().await;
+        let (proxy, directory) = (Arc::clone(&self.proxy), self.directory.clone());
+        let reloaded = tokio::task::spawn_blocking(move || proxy.policies.reload(&directory)).await;
+        match reloaded {
+            Ok(Ok(true)) => self.changed().await,
+            Ok(Ok(false)) => {}
+            Ok(Err(rejected)) if rejected.missing && self.proxy.policies.policies() == 0 => {}
+            Ok(Err(rejected)) => {
+                tracing::error!("the policies were not reloaded; the old ones stay\n{rejected}");
+            }
+            Err(error) => tracing::error!(%error, "reading the policies failed inside the daemon"),
+        }
+    }
+
+    async fn changed(&self) {
+        let (version, policies) = (self.proxy.policies.version(), self.proxy.policies.policies());
+        let ended = self.judge().await;
+        tracing::info!(policies, ended, "other policies hold: sha256:{version}");
+        let detail = format!("{policies} policies, sha256:{version}; {ended} live flows ended");
+        let event: EventRecord = Engine::note(EventKind::PolicyChanged, detail);
+        if let Err(error) = self.recorder.event(event).await {
+            tracing::error!(%error, "a change of policies could not be recorded");
+        }
+    }
+
+    /// Judges live flows again; says how many were told to end.
+    async fn judge(&self) -> usize {
+        let proxy = Arc::clone(&self.proxy);
+        let judged = tokio::task::spawn_blocking(move || proxy.judge_again(&moment(&proxy.zone)));
+        judged.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "judging live flows failed inside the daemon");
+            0
+        })
+    }
+
+    /// Follows the directory, and the time.
+    pub(super) async fn follow(self: Arc<Self>) {
+        let look = |directory: PathBuf| async {
+            tokio::task::spawn_blocking(move || {
+                load::marks(&directory).map_err(|rejected: Rejected| rejected.to_string())
+            })
+            .await
+            .unwrap_or_else(|error| Err(error.to_string()))
+        };
+        let mut before = look(self.directory.clone()).await;
+        let mut judged = tokio::time::Instant::now();
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let now = look(self.directory.clone()).await;
+            if now != before {
+                before = now;
+                self.reload().await;
+            }
+            if self.proxy.policies.depends_on_time() && judged.elapsed() >= TIME_PASSES {
+                judged = tokio::time::Instant::now();
+                let ended = self.judge().await;
+                if ended > 0 {
+                    tracing::info!(ended, "live flows ended: policies look at the time");
+                }
+            }
+        }
+    }
+}
