@@ -116,14 +116,12 @@ impl From<KeyError> for RecordError {
 impl RecordError {
     /// What SQLite said of a statement it did not understand.
     pub(super) fn sqlite_message(&self) -> Option<String> {
-        match self {
-            Self::Sqlite { source, .. } => match source.as_ref() {
-                rusqlite::Error::SqliteFailure(_, Some(message)) => Some(message.clone()),
-                rusqlite::Error::SqlInputError { msg, .. } => Some(msg.clone()),
-                _ => None,
-            },
-            _ => None,
+        let Self::Sqlite { source, .. } = self else { return None };
+        if let rusqlite::Error::SqlInputError { msg, .. } = source.as_ref() {
+            return Some(msg.clone());
         }
+        let rusqlite::Error::SqliteFailure(_, message) = source.as_ref() else { return None };
+        message.clone()
     }
 
     pub(super) fn file(doing: &'static str, path: &Path, source: io::Error) -> Self {

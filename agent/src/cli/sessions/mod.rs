@@ -10,6 +10,8 @@ mod replay;
 mod search;
 mod show;
 mod tame;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 

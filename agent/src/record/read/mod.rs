@@ -20,7 +20,7 @@ mod segments;
 mod statements;
 mod tail;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use access::{
     AccessReview, ApprovalUse, Credential, Denial, Identity as ReviewedWho, Masking, ReviewedIdentity, StatementUse,

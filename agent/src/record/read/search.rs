@@ -10,10 +10,10 @@ use super::list::{Page, hex, json_list};
 use super::segments::{Segment, Store};
 use super::statements::{STATEMENT_COLUMNS, STATEMENT_TABLES, STATEMENT_WORDS};
 
-/// So many of the newest statements are looked at one by one before anything is looked up.
+/// So many of the newest statements are looked at before an index is asked, when every text has to be asked for the words.
 const FIRST: u32 = 500;
-/// So many more when it is known which texts have the words.
-const WINDOW: u32 = 100_000;
+/// So many when it is known which texts have them.
+const FIRST_KNOWN: u32 = 10_000;
 /// Up to so many texts with the words are remembered; with more, texts are asked one by one.
 const MANY_TEXTS: i64 = 50_000;
 /// Up to so many rows of another index are looked at.
@@ -152,18 +152,21 @@ fn between(low: i64, high: i64) -> Sql {
 impl Query<'_> {
     fn fill(&self, segment: &Segment, after: Below, rows: &mut Vec<(StatementRow, i64)>) -> Result<(), StoreError> {
         let (low, high) = self.range(segment, after)?;
-        let Some(floor) = self.look(segment, (low, high), (FIRST, ASKED), rows)? else { return Ok(()) };
         let texts = "SELECT count(*) FROM (SELECT 1 FROM words_search WHERE words_search MATCH ? LIMIT ?)";
         let texts = segment.one(texts, vec![self.words.value(), MANY_TEXTS.into()], |row| row.get::<_, i64>(0))?;
+        if texts == Some(0) {
+            return Ok(());
+        }
         let known = texts.is_some_and(|texts| texts < MANY_TEXTS);
-        let is_there = if known { KNOWN } else { ASKED };
+        let (is_there, first) = if known { (KNOWN, FIRST_KNOWN) } else { (ASKED, FIRST) };
+        let Some(floor) = self.look(segment, (low, high), (first, is_there), rows)? else { return Ok(()) };
         if let Some(driver) = self.driver(segment)? {
             let mut rest = between(low, floor);
             rest.and(&format!("r.seq IN ({})", driver.text), driver.values);
             rest.and(is_there, [self.words.value()]);
             return self.fetch(segment, rest, rows);
         }
-        let window = if known { WINDOW } else { 10 * FIRST };
+        let window = 10 * first;
         let Some(floor) = self.look(segment, (low, floor), (window, is_there), rows)? else { return Ok(()) };
         let mut rest = between(low, floor);
         rest.and(NAMED, [self.words.value()]);

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
-use crate::record::tests::{at, block_on, end, identity, start};
+use crate::record::tests::{at, end};
+pub(crate) use crate::record::tests::{block_on, identity, start};
 use crate::record::{
     ApprovalRecord, ApprovalState, Decision, Direction, Durability, EventKind, EventRecord, Options, Outcome,
     PayloadLimits, Recorder, RequestRecord, ResponseRecord, Role, SessionId, Status, StoreError,
@@ -15,7 +16,7 @@ fn options(age: Duration) -> Options {
     Options { segment_age: age, payload: PayloadLimits { event: 1024, session: 4096 }, ..Options::default() }
 }
 
-fn request(session: SessionId, n: u64, statement: &str, decision: Decision) -> RequestRecord {
+pub(crate) fn request(session: SessionId, n: u64, statement: &str, decision: Decision) -> RequestRecord {
     RequestRecord {
         session,
         n,

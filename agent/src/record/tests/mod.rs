@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::{Decision, Outcome, Protocol, SessionEnd, SessionStart, Timestamps};
 use crate::identity::{Ancestor, Attestation, Executable, Identity, Login, Process, Sha256, SpiffeId};
 
-pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
@@ -23,7 +23,7 @@ fn segment(state_dir: &Path) -> PathBuf {
 }
 
 /// A process of the unit `app-N.service`, with every fact filled in.
-pub(super) fn identity(n: u32) -> Arc<Identity> {
+pub(crate) fn identity(n: u32) -> Arc<Identity> {
     let unit = format!("app-{n}.service");
     Arc::new(Identity {
         workload: SpiffeId::parse(&format!("spiffe://example.org/host/h1/unit/{unit}")).unwrap(),
@@ -58,7 +58,7 @@ pub(super) fn at(second: u32) -> Timestamps {
     Timestamps { wall_ns: i64::from(second) * 1_000_000_000, boot_ns: u64::from(second) * 1_000_000_000 + 1 }
 }
 
-pub(super) fn start(identity: &Arc<Identity>, destination: &str, second: u32) -> SessionStart {
+pub(crate) fn start(identity: &Arc<Identity>, destination: &str, second: u32) -> SessionStart {
     SessionStart {
         identity: Arc::clone(identity),
         scope: Some("default".to_owned()),
