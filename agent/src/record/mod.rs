@@ -19,7 +19,7 @@ mod opening;
 mod options;
 mod payload;
 mod process;
-mod proof;
+pub(crate) mod proof;
 mod queue;
 pub mod read;
 mod recorded;
@@ -51,5 +51,6 @@ pub use request::{
     ApprovalRecord, ApprovalState, Direction, Durability, PayloadRecord, RequestRecord, ResponseRecord, Status,
 };
 pub use retain::{Retention, set_hold};
+pub use segment::signers;
 pub use session::{Decision, Outcome, Protocol, SessionEnd, SessionExtra, SessionId, SessionStart, Timestamps};
 pub use verify::{Damage, Finding, Report, verify};

@@ -213,8 +213,10 @@ impl Place {
         if self.role != Role::Daemon {
             return;
         }
-        // Two changes in a row: the first is told by the second's thread again.
-        self.wait_for_finaliser();
+        // One that still works may wait for the writer, who calls here: what is left is for the next change or start.
+        if self.finaliser.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            return;
+        }
         let (directory, queue) = (self.directory.clone(), Arc::downgrade(queue));
         let retention = self.options.retention.clone();
         let work = move || {

@@ -249,6 +249,28 @@ pub(super) fn last_words(closed: &Path) -> Result<Option<(Vec<u8>, String)>, Rec
     read().map_err(|e| RecordError::sqlite("read", closed, e))
 }
 
+/// The public keys that a store says signed it, the latest first. Nobody else vouches for them.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn signers(state_dir: &Path) -> Result<Vec<String>, RecordError> {
+    let directory = file::directory(state_dir);
+    let mut keys = Vec::new();
+    for segment in file::segments(&directory).map_err(|e| RecordError::file("list", &directory, e))?.into_iter().rev() {
+        let read = || {
+            let conn = file::connect_read_only(&segment.path)?;
+            let mut statement = conn.prepare("SELECT vkey FROM signer ORDER BY seq DESC")?;
+            statement.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        for key in read().map_err(|e| RecordError::sqlite("read", &segment.path, e))? {
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+    }
+    Ok(keys)
+}
+
 /// SHA-256 and length of a file.
 pub(super) fn digest(path: &Path) -> io::Result<([u8; 32], u64)> {
     let mut file = File::open(path)?;

@@ -341,3 +341,19 @@ fn stepped(before: &mut i64) -> Option<EventRecord> {
         ..EventRecord::new(EventKind::ClockStepped, Timestamps::now())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_set_back_is_told_once_and_one_set_forward_is_not() {
+        let mut before = offset() + 10 * STEP;
+        let event = stepped(&mut before).unwrap();
+        assert_eq!(event.kind, EventKind::ClockStepped);
+        assert!(event.detail.unwrap().contains("by 10.0") || before != offset());
+        assert!(stepped(&mut before).is_none());
+        before -= 10 * STEP;
+        assert!(stepped(&mut before).is_none());
+    }
+}

@@ -20,7 +20,7 @@ const CREDENTIAL: &str = "sallyport-checkpoint-key";
 const KEY: &str = "checkpoint.key";
 const PUBLIC: &str = "checkpoint.pub";
 const RETIRED: &str = "retired";
-const DIRECTORY_MODE: u32 = 0o700;
+const DIRECTORY_MODE: u32 = 0o755;
 const KEY_MODE: u32 = 0o600;
 const PUBLIC_MODE: u32 = 0o644;
 /// Longest file of keys that is read, bytes; one key has 300 at most.
@@ -431,7 +431,7 @@ mod tests {
         assert_eq!(Keys::load(&places, &other).unwrap().public(), keys.public());
         assert_eq!(public_keys(state.path()).unwrap(), [keys.public().clone()]);
         let directory = state.path().join("keys");
-        assert_eq!(mode(&directory), 0o700);
+        assert_eq!(mode(&directory), 0o755);
         assert_eq!(mode(&directory.join(KEY)), 0o600);
         assert_eq!(mode(&directory.join(PUBLIC)), 0o644);
         let line = fs::read_to_string(directory.join(KEY)).unwrap();

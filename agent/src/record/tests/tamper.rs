@@ -15,7 +15,10 @@ use crate::record::proof::{Checkpoint, Frontier, Head, KeyName, Signer, public_k
 use crate::record::request::Durability;
 use crate::record::schema::LEDGER;
 use crate::record::verify::{Damage, Report, retold, verify};
-use crate::record::{Evidence, EvidenceError, Options, Outcome, Recorder, Role, evidence, file};
+use crate::record::{
+    Evidence, EvidenceError, Options, Outcome, Recorder, Retention, Role, SessionExtra, SessionStart, evidence, file,
+    set_hold,
+};
 
 /// A store of four segments, the last of them live, with two sessions each.
 fn store() -> TempDir {
@@ -386,4 +389,67 @@ fn one_session_is_proven_without_the_store_and_nothing_else_is() {
     assert!(matches!(made.prove(&|_| Err("stranger".to_owned())), Err(EvidenceError::Checkpoint(_))));
     let nobody = "01a20811-15e0-7348-aa2c-b968c9872117".parse().unwrap();
     assert!(matches!(evidence(dir.path(), nobody, &read), Err(EvidenceError::NoSession(_))));
+}
+
+#[test]
+fn what_is_removed_in_order_leaves_a_store_that_is_whole_and_a_hold_keeps_it() {
+    let dir = store();
+    let directory = file::directory(dir.path());
+    let numbers = || file::segments(&directory).unwrap().iter().map(|segment| segment.number).collect::<Vec<_>>();
+    set_hold(dir.path(), 2, Some("case 7")).unwrap();
+    let keep_none = Retention { size: Some(1), ..Retention::default() };
+    let reopen = |retention: &Retention| {
+        let options = Options { retention: retention.clone(), ..Options::default() };
+        let recorder = Recorder::open_as(dir.path(), Role::Daemon, &options).unwrap();
+        block_on(recorder.close()).unwrap();
+    };
+    reopen(&Retention { tagged: vec![("pci".to_owned(), Duration::from_secs(1 << 30))], ..Retention::default() });
+    assert_eq!(numbers(), [1, 2, 3, 4], "nothing is removed that nobody asked to");
+    reopen(&keep_none);
+    assert_eq!(numbers(), [2, 3, 4], "the hold keeps the second, and the log whole from there on");
+    let report = check(dir.path(), None);
+    assert_eq!((report.findings.as_slice(), report.pruned), (&[][..], 1));
+    set_hold(dir.path(), 2, None).unwrap();
+    reopen(&keep_none);
+    assert_eq!(numbers(), [4], "what is written to stays");
+    let report = check(dir.path(), None);
+    assert_eq!((report.findings.as_slice(), report.pruned), (&[][..], 3));
+
+    // A stub that was changed stands for nothing.
+    let stub = file::stub(&directory, 3);
+    let text = fs::read_to_string(&stub).unwrap();
+    fs::set_permissions(&stub, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(&stub, text.replacen('0', "1", 1)).unwrap();
+    assert_eq!(check(dir.path(), None).findings.first().unwrap().damage, Damage::MissingSegment);
+}
+
+#[test]
+fn a_tag_keeps_a_segment_longer() {
+    let dir = tempfile::tempdir().unwrap();
+    let directory = file::directory(dir.path());
+    let options = Options { segment_size: 1, ..Options::default() };
+    let recorder = Recorder::open_as(dir.path(), Role::Daemon, &options).unwrap();
+    block_on(async {
+        let extra = SessionExtra { tags: Some("eu pci".to_owned()), ..SessionExtra::default() };
+        let tagged = SessionStart { extra, ..start(&identity(1), "10.0.0.5:5432", 7) };
+        let session = recorder.begin(tagged).await.unwrap();
+        recorder.end(session, end(Outcome::Completed)).await.unwrap();
+        recorder.flush().await.unwrap();
+        recorder.close().await.unwrap();
+    });
+    let reopen = |tag: &str| {
+        let year = Duration::from_secs(365 * 86_400);
+        let retention = Retention { age: None, size: Some(1), tagged: vec![(tag.to_owned(), year)] };
+        let options = Options { retention, segment_size: 1, ..Options::default() };
+        let recorder = Recorder::open_as(dir.path(), Role::Daemon, &options).unwrap();
+        block_on(async {
+            let session = recorder.begin(start(&identity(2), "10.0.0.5:5432", 7)).await.unwrap();
+            recorder.end(session, end(Outcome::Completed)).await.unwrap();
+            recorder.flush().await.unwrap();
+            recorder.close().await.unwrap();
+        });
+        file::segments(&directory).unwrap().first().unwrap().number
+    };
+    assert_eq!(reopen("pci"), 1);
+    assert!(reopen("other") > 1);
 }
