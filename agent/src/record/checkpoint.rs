@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use super::{RecordError, file};
 
 /// How often the log is synced while there is something new in it: what power loss may cost.
-const SYNC_EVERY: Duration = Duration::from_millis(250);
+const SYNC_EVERY: Duration = Duration::from_millis(25);
 /// Commits between checkpoints; a commit is a page or two, so the log stays near sixteen megabytes.
 const CHECKPOINT_AFTER: u64 = 4096;
 /// Pages (4 KiB) of log past which writers are held up until it can start over: 128 MiB. Only a load that never lets
@@ -27,6 +27,8 @@ const MAX_LOG_PAGES: i64 = 32_768;
 struct Shared {
     commits: AtomicU64,
     stop: AtomicBool,
+    /// The disk refused a sync: what it was to keep is in memory only, and no later sync of the log tries it again.
+    lost: AtomicBool,
 }
 
 /// The thread, as the writer sees it.
@@ -58,7 +60,20 @@ impl Checkpointer {
 
     /// Waits until the log is on the disk.
     pub(super) fn sync(&self) -> Result<(), RecordError> {
-        self.log.sync_data().map_err(|e| RecordError::file("sync", &file::log_of(&self.segment), e))
+        if self.shared.lost.load(Ordering::Acquire) {
+            // All of it goes into the segment, and the log starts over.
+            let conn = file::connect(&self.segment)?;
+            let started_over = checkpoint(&conn, "TRUNCATE").map(|(log, moved)| log == moved);
+            match started_over {
+                Ok(true) => self.shared.lost.store(false, Ordering::Release),
+                Ok(false) => return Err(RecordError::Busy { path: self.segment.clone() }),
+                Err(e) => return Err(RecordError::sqlite("checkpoint", &self.segment, e)),
+            }
+        }
+        self.log.sync_data().map_err(|e| {
+            self.shared.lost.store(true, Ordering::Release);
+            RecordError::file("sync", &file::log_of(&self.segment), e)
+        })
     }
 
     /// Ends the thread and leaves as little as possible in the log.
@@ -103,6 +118,7 @@ impl Worker {
             }
             synced = commits;
             if let Err(error) = self.log.sync_data() {
+                self.shared.lost.store(true, Ordering::Release);
                 tracing::error!(%error, "the log of the store could not be synced");
             }
             if commits - checkpointed >= CHECKPOINT_AFTER {
@@ -123,7 +139,8 @@ impl Worker {
         }
         if log == moved {
             // Any write starts the log over, and waits for its header.
-            self.conn.execute("UPDATE writer SET opened_ns = opened_ns WHERE id = (SELECT max(id) FROM writer)", [])?;
+            self.conn
+                .execute("UPDATE writer SET opened_ns = opened_ns WHERE seq = (SELECT max(seq) FROM writer)", [])?;
         }
         Ok(())
     }

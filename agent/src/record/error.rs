@@ -137,11 +137,19 @@ impl RecordError {
         match source.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full { path },
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::ReadOnly { path },
+            Some(ErrorCode::SystemIoFailure) if is_read_only(&path) => Self::ReadOnly { path },
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt { path },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy { path },
             _ => Self::Sqlite { doing, path, source: Arc::new(source) },
         }
     }
+}
+
+/// Whether the file system turned read-only under the open segment: SQLite calls that an I/O error. A file that SQLite
+/// does not know is asked, because closing one that it does drops its locks.
+fn is_read_only(segment: &Path) -> bool {
+    let opened = std::fs::OpenOptions::new().write(true).open(segment.with_file_name("open.lock"));
+    opened.is_err_and(|error| error.kind() == io::ErrorKind::ReadOnlyFilesystem)
 }
 
 /// Why the store could not be read.

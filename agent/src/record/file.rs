@@ -97,6 +97,9 @@ pub(super) fn prepare_directory(directory: &Path) -> Result<(), RecordError> {
             .create(directory)
             .map_err(|e| RecordError::file("create", directory, e))?;
         own(directory, DIRECTORY_MODE, group)?;
+        for above in directory.ancestors().skip(1).take(2) {
+            super::segment::sync_directory(above)?;
+        }
     }
     Ok(())
 }

@@ -184,6 +184,8 @@ impl Place {
             move |e| RecordError::sqlite("begin another segment after", &path, e)
         };
         let number = live.number + 1;
+        // What the next one goes on from must not be lost where that one's name is kept.
+        checkpointer.sync()?;
         // One that an earlier attempt left began where the log is no more.
         segment::remove_live(&self.directory, number)?;
         let next = Live::open(&self.directory, number, stamper.origin(), rows.ledger.log())?;

@@ -178,6 +178,7 @@ impl Queue {
     pub(super) fn resume(&self, intents: Option<Intents>) {
         let mut state = self.lock();
         if let Some(intents) = intents {
+            state.known.clear();
             state.intents.remove();
             state.intents = intents;
         }

@@ -154,16 +154,25 @@ impl Writer {
         // One that cannot be recorded must not take the others with it.
         let mut closing = None;
         let mut left = Vec::new();
+        let mut waits = None;
         let full = !self.reserve.renew();
         for command in batch {
             let alone = std::slice::from_ref(&command);
-            let outcome = if full && !command.is_vital() { Err(self.reserve.error()) } else { self.commit(alone) };
+            // What comes after a record that waits may build on it: it waits as well.
+            let outcome = if let (Some(error), false) = (&waits, matches!(command, Command::Event { .. })) {
+                Err(RecordError::clone(error))
+            } else if full && !command.is_vital() {
+                Err(self.reserve.error())
+            } else {
+                self.commit(alone)
+            };
             let outcome = outcome.and_then(|()| self.sync_for(alone));
             match (&outcome, command) {
                 (Err(error), command) if command.is_patient() => {
                     if left.is_empty() {
                         tracing::error!(%error, "records wait for the store to work again");
                     }
+                    waits = Some(error.clone());
                     left.push(command);
                 }
                 (_, command) => closing = self.answer(command, &outcome).or(closing),
