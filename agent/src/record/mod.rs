@@ -19,7 +19,7 @@ mod opening;
 mod options;
 mod payload;
 mod process;
-pub(crate) mod proof;
+pub mod proof;
 mod queue;
 pub mod read;
 mod recorded;
