@@ -277,7 +277,7 @@ impl Proven {
         }
         let blob = |(name, value): (&String, &Column)| match value {
             Column::Blob(hex) => Some((name.clone(), unhex(hex)?)),
-            _ => None,
+            Column::Int(_) | Column::Text(_) => None,
         };
         let blobs: BTreeMap<String, Vec<u8>> = self.values.iter().filter_map(blob).collect();
         let values = table.columns.iter().map(|(name, _)| match self.values.get(*name) {
@@ -294,7 +294,7 @@ impl Proven {
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return None;
     }
     digits.chunks(2).map(|two| u8::from_str_radix(std::str::from_utf8(two).ok()?, 16).ok()).collect()

@@ -184,7 +184,7 @@ impl Ledger {
     }
 
     /// The log with everything committed.
-    pub(super) fn log(&self) -> &Frontier {
+    pub(super) fn committed(&self) -> &Frontier {
         &self.committed
     }
 }

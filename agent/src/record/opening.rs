@@ -62,7 +62,7 @@ pub(super) fn start(state_dir: &Path, options: &Options, role: Role) -> Result<A
     let mut rows = Rows::new(ledger, row);
     if live.is_closed()? {
         // Closed by a daemon that was killed before it had begun the next.
-        let next = Live::open(directory, live.number + 1, stamper.origin(), rows.ledger.log())?;
+        let next = Live::open(directory, live.number + 1, stamper.origin(), rows.ledger.committed())?;
         let mut ledger = Ledger::new(next.log()?);
         row = register(&next, &mut ledger, &mut stamper, role)?.1;
         (live, rows) = (next, Rows::new(ledger, row));
@@ -188,7 +188,7 @@ impl Place {
         checkpointer.sync()?;
         // One that an earlier attempt left began where the log is no more.
         segment::remove_live(&self.directory, number)?;
-        let next = Live::open(&self.directory, number, stamper.origin(), rows.ledger.log())?;
+        let next = Live::open(&self.directory, number, stamper.origin(), rows.ledger.committed())?;
         let mut ledger = Ledger::new(next.log()?);
         let fresh = || -> rusqlite::Result<Rows> {
             ledger.begin(&next.conn)?;

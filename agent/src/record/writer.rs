@@ -25,6 +25,7 @@ pub(super) type Reply = oneshot::Sender<Result<(), RecordError>>;
 
 /// One thing for the writer to do.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "the large one is the common one")]
 pub(super) enum Command {
     /// A session that is not in the intents.
     Begin(Box<Begin>),
@@ -84,7 +85,13 @@ impl Command {
         match self {
             Self::Event { event, .. } => event.is_vital(),
             Self::End { .. } | Self::Close(_) | Self::Flush(_) => true,
-            _ => false,
+            Self::Begin(_)
+            | Self::Intended { .. }
+            | Self::Request { .. }
+            | Self::Response(_)
+            | Self::Approval { .. }
+            | Self::Payload(_)
+            | Self::Sealed(_) => false,
         }
     }
 
@@ -118,7 +125,7 @@ impl Writer {
 
     pub(super) fn run(mut self) {
         let mut closing = None;
-        while let Some(batch) = self.queue.take(self.stamper.due(self.rows.ledger.log())) {
+        while let Some(batch) = self.queue.take(self.stamper.due(self.rows.ledger.committed())) {
             if batch.is_empty() {
                 self.stamp();
             } else if let Some(reply) = self.serve(batch) {
@@ -201,7 +208,12 @@ impl Writer {
             | Command::Request { reply: Some(reply), .. }
             | Command::Flush(reply) => reply,
             Command::Close(reply) => return Some(reply),
-            _ => return None,
+            Command::Intended { .. }
+            | Command::End { .. }
+            | Command::Request { .. }
+            | Command::Response(_)
+            | Command::Payload(_)
+            | Command::Sealed(_) => return None,
         };
         if let Err(error) = outcome {
             tracing::error!(%error, "a record could not be written");
@@ -259,13 +271,13 @@ impl Writer {
 
     /// Signs what the log is now, when it is time to.
     fn stamp(&mut self) {
-        if self.stamper.due(self.rows.ledger.log()).is_some_and(|due| due <= Instant::now()) {
+        if self.stamper.due(self.rows.ledger.committed()).is_some_and(|due| due <= Instant::now()) {
             self.stamp_now();
         }
     }
 
     fn stamp_now(&mut self) {
-        if let Err(error) = self.stamper.stamp(&self.live.conn, self.rows.ledger.log()) {
+        if let Err(error) = self.stamper.stamp(&self.live.conn, self.rows.ledger.committed()) {
             tracing::error!(%error, path = %self.live.path.display(), "a checkpoint could not be recorded");
         }
     }
