@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::RecordError;
+use super::read::INDEXES;
 
 /// `SALY`: what `file(1)` and we know a segment by.
 pub(super) const APPLICATION_ID: i64 = 0x5341_4c59;
@@ -325,7 +326,7 @@ fn tables() -> String {
         }
         sql.push_str(") STRICT;\n");
     }
-    sql + BOOKS
+    sql + BOOKS + INDEXES
 }
 
 /// The surface auditors build on: columns are only ever added. Made anew whenever the tables move.
