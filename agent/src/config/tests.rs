@@ -81,9 +81,15 @@ fn the_example_names_every_key_with_its_default() {
     assert_eq!(config.identity.trust_domain, TrustDomain::default());
     let policy = Policy { required: true, mode: Some(Mode::Enforce), ..Policy::default() };
     assert_eq!(config.policy, policy);
-    assert_eq!((config.audit, config.telemetry), (Audit::default(), Telemetry::default()));
+    let mut audit = config.audit;
+    // Left out, these mean none.
+    assert!(audit.checkpoint_file.take().is_some() && audit.key_file.take().is_some());
+    assert!(audit.payload_key.take().is_some() && audit.keep.take().is_some() && audit.keep_size.take().is_some());
+    assert!(!std::mem::take(&mut audit.keep_tagged).is_empty());
+    assert_eq!((audit, config.telemetry), (Audit::default(), Telemetry::default()));
     let scope = &config.scopes[0];
-    assert_eq!(*scope, Scope::new(scope.name.clone(), scope.selectors.clone()));
+    let tags = scope.tags.clone();
+    assert_eq!(*scope, Scope { tags, ..Scope::new(scope.name.clone(), scope.selectors.clone()) });
     for (section, keys) in SECTIONS {
         for key in *keys {
             let line = if section.is_empty() { format!("[{key}") } else { format!("{key} = ") };
