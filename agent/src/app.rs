@@ -12,7 +12,7 @@ mod store;
 
 pub use command::exec;
 pub use daemon::run;
-pub use operator::{bypass_offline, detach, pinned_state};
+pub use operator::{bypass_offline, detach, hold, pinned_state, rotate_key};
 
 use crate::{
     cli::Exit,

@@ -26,7 +26,8 @@ use std::{
     process::{Child, Command},
     time::Duration,
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// Signals that are meant for the command.
 const PASSED_ON: [i32; 7] =
@@ -74,8 +75,9 @@ async fn supervise(config: &Config, command: &[OsString]) -> Result<std::process
     let pins = PinDir::new(&config.intercept.bpffs, &instance);
     let unpinned = Unpin(&pins);
     let engine = Engine::start(plan).await?;
+    let signals = Signals::listen()?;
     let status = match sys::spawn_in(&mut prepare(command), inside.path()) {
-        Ok(mut child) => wait(&mut child).await,
+        Ok(mut child) => signals.wait(&mut child).await,
         Err(source) => {
             let command = command.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             Err(AppError::Command { command, source })
@@ -120,29 +122,41 @@ fn scope_of(cgroup: &Cgroup, root: &Path) -> Vec<Scope> {
     ScopeName::new("exec").map(|name| Scope::new(name, selectors)).into_iter().collect()
 }
 
-/// Waits for the command, and passes signals on. Those a terminal sends reach the command by themselves.
-async fn wait(child: &mut Child) -> Result<std::process::ExitStatus, AppError> {
-    let failed = || AppError::system("waiting for the command");
-    let mut ended = signal(SignalKind::child()).map_err(failed())?;
-    let (got, mut signals) = tokio::sync::mpsc::unbounded_channel();
-    for number in PASSED_ON {
-        let mut stream = signal(SignalKind::from_raw(number)).map_err(failed())?;
-        let got = got.clone();
-        tokio::spawn(async move { while stream.recv().await.is_some() && got.send(number).is_ok() {} });
-    }
-    let pid = rustix::process::Pid::from_child(child);
-    loop {
-        if let Some(status) = child.try_wait().map_err(failed())? {
-            return Ok(status);
+/// What is passed on, listened to from before the command begins: one that comes at once must not end us instead.
+struct Signals {
+    ended: Signal,
+    meant: UnboundedReceiver<i32>,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, AppError> {
+        let failed = || AppError::system("listening to signals");
+        let ended = signal(SignalKind::child()).map_err(failed())?;
+        let (got, meant) = unbounded_channel();
+        for number in PASSED_ON {
+            let mut stream = signal(SignalKind::from_raw(number)).map_err(failed())?;
+            let got = got.clone();
+            tokio::spawn(async move { while stream.recv().await.is_some() && got.send(number).is_ok() {} });
         }
-        tokio::select! {
-            _ = ended.recv() => {}
-            Some(number) = signals.recv() => {
-                if !by_terminal(number)
-                    && let Some(signal) = rustix::process::Signal::from_named_raw(number)
-                {
-                    // A command that is gone already is about to be waited for.
-                    let _ = rustix::process::kill_process(pid, signal);
+        Ok(Self { ended, meant })
+    }
+
+    /// Waits for the command, and passes signals on. Those a terminal sends reach the command by themselves.
+    async fn wait(mut self, child: &mut Child) -> Result<std::process::ExitStatus, AppError> {
+        let pid = rustix::process::Pid::from_child(child);
+        loop {
+            if let Some(status) = child.try_wait().map_err(AppError::system("waiting for the command"))? {
+                return Ok(status);
+            }
+            tokio::select! {
+                _ = self.ended.recv() => {}
+                Some(number) = self.meant.recv() => {
+                    if !by_terminal(number)
+                        && let Some(signal) = rustix::process::Signal::from_named_raw(number)
+                    {
+                        // A command that is gone already is about to be waited for.
+                        let _ = rustix::process::kill_process(pid, signal);
+                    }
                 }
             }
         }

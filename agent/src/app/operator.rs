@@ -9,9 +9,11 @@ use crate::{
     config::Config,
     control::{BypassRequest, OpenScope, PinnedState, Reason, ScopeChoice, ScopeStatus},
     intercept::{places::digest, tables::pinned_scopes},
-    record::{EventKind, EventRecord, Recorder},
+    record::proof::{KeyPlaces, Keys},
+    record::{EventKind, EventRecord, RecordError, Recorder, Role, set_hold},
     sys::Raw,
 };
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// What a daemon that is gone left in the kernel.
@@ -78,12 +80,40 @@ pub fn detach(config: &Config, reason: &Reason) -> Result<Vec<String>, AppError>
     Ok(attached)
 }
 
+/// Keeps segments from being removed, or no longer. Recorded first.
+///
+/// # Errors
+/// When it cannot be recorded, or the mark beside a segment cannot be changed.
+pub fn hold(config: &Config, segments: &BTreeSet<u64>, reason: &Reason, lift: bool) -> Result<(), AppError> {
+    let (kind, done) =
+        if lift { (EventKind::HoldLifted, "may be removed") } else { (EventKind::HoldPlaced, "is kept") };
+    let detail = |number: &u64| format!("segment {number} {done}, by {}: {}", whoami(), reason.as_str());
+    record(config, segments.iter().map(|number| Engine::note(kind, detail(number))).collect())?;
+    for number in segments {
+        set_hold(&config.state_dir, *number, (!lift).then(|| reason.as_str()))?;
+    }
+    Ok(())
+}
+
+/// Puts a new key for checkpoints in force; returns the old and the new one. The record is under the new one already.
+///
+/// # Errors
+/// When the key in force is not one that was made here, or it cannot be recorded.
+pub fn rotate_key(config: &Config) -> Result<(String, String), AppError> {
+    let places = KeyPlaces::new(&config.state_dir, config.audit.key_file.as_deref());
+    let rotation = Keys::rotate(&places).map_err(RecordError::from)?;
+    let (old, new) = (rotation.old.to_string(), rotation.keys.public().to_string());
+    let detail = format!("{new} signs in place of {old}, by {}", whoami());
+    record(config, vec![Engine::note(EventKind::KeyRotated, detail)])?;
+    Ok((old, new))
+}
+
 fn whoami() -> String {
     format!("uid {} pid {}", rustix::process::getuid().as_raw(), std::process::id())
 }
 
 fn record(config: &Config, events: Vec<EventRecord>) -> Result<(), AppError> {
-    let recorder = Recorder::open(&config.state_dir)?;
+    let recorder = Recorder::open_as(&config.state_dir, Role::Exec, &super::store::options(config))?;
     runtime()?.block_on(async {
         for event in events {
             recorder.event(event).await?;

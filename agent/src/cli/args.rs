@@ -215,7 +215,7 @@ fn length(text: &str) -> Result<BypassLength, String> {
     BypassLength::new(length).ok_or_else(|| "a bypass lasts from 1s to 24h".to_owned())
 }
 
-fn reason(text: &str) -> Result<Reason, String> {
+pub(super) fn reason(text: &str) -> Result<Reason, String> {
     Reason::new(text).ok_or_else(|| "say why, in one line of at most 1000 bytes".to_owned())
 }
 

@@ -17,7 +17,7 @@ mod table;
 mod when;
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub use self::args::{Cli, Command, Dirs};
 pub use self::exit::{Exit, Failure};
@@ -62,7 +62,9 @@ fn dispatch(cli: &Cli, screen: &mut Screen) -> Result<Exit, Failure> {
             needs_root("status")?;
             status::show(&configuration(cli)?, screen)
         }
-        Command::Sessions { command } => sessions::run(&cli.global.dirs().state, command, screen, || payload_key(cli)),
+        Command::Sessions { command } => {
+            sessions::run(&cli.global.dirs().state, command, screen, || configuration(cli))
+        }
         Command::Report { command } => report::run(&cli.global.dirs().state, command, screen, || scopes(cli)),
         Command::Policy { command } => policy::run(|| configuration(cli), command, screen),
         Command::Bypass(args) => {
@@ -78,11 +80,6 @@ fn dispatch(cli: &Cli, screen: &mut Screen) -> Result<Exit, Failure> {
 fn configuration(cli: &Cli) -> Result<Config, Failure> {
     let dirs = cli.global.dirs();
     Ok(Config::load(&cli.global.config_path(), cli.global.config.is_some())?.with_dirs(dirs.state, dirs.runtime))
-}
-
-/// Where the key of payloads is by the configuration. Who may not read it can read the store all the same.
-fn payload_key(cli: &Cli) -> Option<PathBuf> {
-    configuration(cli).ok().and_then(|config| config.audit.payload_key)
 }
 
 /// The names of the configured scopes, where the configuration may be read.

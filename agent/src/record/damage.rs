@@ -1,6 +1,7 @@
 //! What is done with a segment that is damaged: it is kept as evidence, and recording goes on in another.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::proof::Frontier;
@@ -12,7 +13,11 @@ const FRONTIER: &str = "frontier";
 /// Remembers where the log stands, outside of any segment.
 pub(super) fn remember(directory: &Path, log: &Frontier) -> Result<(), RecordError> {
     let (path, making) = (directory.join(FRONTIER), directory.join("frontier.making"));
-    let written = fs::write(&making, log.to_bytes()).and_then(|()| fs::rename(&making, &path));
+    let made = fs::File::create(&making).and_then(|mut file| {
+        file.write_all(&log.to_bytes())?;
+        file.sync_data()
+    });
+    let written = made.and_then(|()| fs::rename(&making, &path));
     written.map_err(|e| RecordError::file("write", &path, e))
 }
 

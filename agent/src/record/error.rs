@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rusqlite::ErrorCode;
 
+use super::SessionId;
 use super::proof::{CheckpointError, KeyError, NameError};
 
 /// Why something could not be recorded. Cloned to everyone whose record was in the same transaction.
@@ -92,6 +93,18 @@ pub enum RecordError {
         "payloads are to be encrypted, and there is no key: give systemd the credential sallyport-payload-key, or set payload_key in [audit]"
     )]
     NoPayloadKey,
+    /// The session of a request is not open.
+    #[error("connection {session} is not open in the store, so nothing more of it can be recorded")]
+    NoSession {
+        /// Its id.
+        session: SessionId,
+    },
+    /// The store did not work until it was closed.
+    #[error("{path} did not take all there was to record before it was closed: look in the log for why")]
+    Lost {
+        /// The segment.
+        path: PathBuf,
+    },
     /// The recorder was closed, or its thread is gone.
     #[error("the recorder is closed")]
     Closed,

@@ -111,8 +111,8 @@ fn counted(into: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
 
 /// The part of a leaf's hash that stands beside the row.
 pub(crate) fn mark(hash: &Hash) -> i64 {
-    let [a, b, c, d, e, f, g, h, ..] = hash.0;
-    i64::from_be_bytes([a, b, c, d, e, f, g, h])
+    let [a, b, c, d, ..] = hash.0;
+    i32::from_be_bytes([a, b, c, d]).into()
 }
 
 /// The log as far as it is written.

@@ -8,6 +8,7 @@
 //! which stay as they are when tables change; [`Store`] reads the same files without write access.
 
 mod checkpoint;
+mod command;
 mod damage;
 mod error;
 mod event;
@@ -50,7 +51,7 @@ pub use recorder::{Recorder, Role, Tap};
 pub use request::{
     ApprovalRecord, ApprovalState, Direction, Durability, PayloadRecord, RequestRecord, ResponseRecord, Status,
 };
-pub use retain::{Retention, set_hold};
+pub use retain::{Retention, holds, set_hold};
 pub use segment::signers;
 pub use session::{Decision, Outcome, Protocol, SessionEnd, SessionExtra, SessionId, SessionStart, Timestamps};
 pub use verify::{Damage, Finding, Report, verify};

@@ -5,9 +5,11 @@ use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::checkpoint::Checkpointer;
+use super::command::Command;
 use super::file::SegmentFile;
 use super::intents::{self, Intents};
 use super::ledger::{Ledger, read_head};
@@ -20,7 +22,7 @@ use super::retain::{self, Retention};
 use super::rows::Rows;
 use super::segment::{self, Live, Sealed};
 use super::stamp::Stamper;
-use super::writer::{Command, Writer};
+use super::writer::Writer;
 use super::{EventKind, EventRecord, RecordError, Timestamps, damage, file, writers};
 
 /// After a failure another segment is tried this much later.
@@ -55,16 +57,16 @@ pub(super) fn start(state_dir: &Path, options: &Options, role: Role) -> Result<A
     file::prepare_directory(directory)?;
     let lock = (role == Role::Daemon).then(|| file::lock_for_daemon(directory)).transpose()?;
     let opening = file::lock_for_opening(directory)?;
-    let mut stamper = Stamper::open(state_dir, directory, options)?;
+    let stamper = Stamper::open(state_dir, directory, options, role)?;
     let (mut live, damaged) = find_live(directory, &stamper)?;
     let mut ledger = Ledger::new(live.log()?);
-    let (abandoned, mut row) = register(&live, &mut ledger, &mut stamper, role)?;
+    let (abandoned, mut row) = register(&live, &mut ledger, &stamper, role)?;
     let mut rows = Rows::new(ledger, row);
     if live.is_closed()? {
         // Closed by a daemon that was killed before it had begun the next.
         let next = Live::open(directory, live.number + 1, stamper.origin(), rows.ledger.committed())?;
         let mut ledger = Ledger::new(next.log()?);
-        row = register(&next, &mut ledger, &mut stamper, role)?.1;
+        row = register(&next, &mut ledger, &stamper, role)?.1;
         (live, rows) = (next, Rows::new(ledger, row));
     }
     abandoned.writers.iter().for_each(|writer| intents::forget(&live.path, *writer));
@@ -76,7 +78,10 @@ pub(super) fn start(state_dir: &Path, options: &Options, role: Role) -> Result<A
         Intents::open(&live.path, row).map_err(|e| RecordError::file("open the intents of", &live.path, e))?;
     let queue = Arc::new(Queue::new(intents));
     let checkpointer = Checkpointer::start(&live.path)?;
-    let reserve = Reserve::keep(directory, &live.path);
+    let reserve = match role {
+        Role::Daemon => Reserve::keep(directory, &live.path),
+        Role::Exec => Reserve::of_another(directory, &live.path),
+    };
     let mut place = Place {
         directory: directory.to_owned(),
         options: options.clone(),
@@ -113,20 +118,20 @@ fn find_live(directory: &Path, stamper: &Stamper) -> Result<(Live, Option<EventR
     match Live::open(directory, number, origin, &log) {
         Err(RecordError::Corrupt { path }) => {
             let known = damage::last_known(directory);
-            let aside = damage::set_aside(&path)?;
-            let detail = format!(
-                "{} was damaged and is now {}; the log goes on after its checkpoint of size {}",
-                path.display(),
-                aside.display(),
-                known.size()
-            );
-            tracing::error!("{detail}");
-            let event =
-                EventRecord { detail: Some(detail), ..EventRecord::new(EventKind::StoreDamaged, Timestamps::now()) };
+            let event = set_aside(&path, &known)?;
             Ok((Live::open(directory, number + 1, origin, &known)?, Some(event)))
         }
         opened => Ok((opened?, None)),
     }
+}
+
+/// Sets a damaged segment aside; returns what there is to record of it.
+fn set_aside(path: &Path, known: &Frontier) -> Result<EventRecord, RecordError> {
+    let aside = damage::set_aside(path)?;
+    let (path, aside, size) = (path.display(), aside.display(), known.size());
+    let detail = format!("{path} was damaged and is now {aside}; the log goes on after its first {size} records");
+    tracing::error!("{detail}");
+    Ok(EventRecord { detail: Some(detail), ..EventRecord::new(EventKind::StoreDamaged, Timestamps::now()) })
 }
 
 fn log_of(closed: &Path) -> Result<Frontier, RecordError> {
@@ -138,7 +143,7 @@ fn log_of(closed: &Path) -> Result<Frontier, RecordError> {
 fn register(
     live: &Live,
     ledger: &mut Ledger,
-    stamper: &mut Stamper,
+    stamper: &Stamper,
     role: Role,
 ) -> Result<(writers::Abandoned, i64), RecordError> {
     let conn = &live.conn;
@@ -164,6 +169,11 @@ impl Place {
         due
     }
 
+    /// Whether damage found while writing is for this writer to deal with.
+    pub(super) fn owns_store(&self) -> bool {
+        self.role == Role::Daemon
+    }
+
     /// Not again for a while.
     pub(super) fn try_later(&mut self) {
         self.not_before = Instant::now() + LATER;
@@ -174,40 +184,79 @@ impl Place {
         &mut self,
         live: &mut Live,
         rows: &mut Rows,
-        with: (&mut Checkpointer, &mut Stamper),
+        with: (&mut Checkpointer, &Stamper),
         queue: &Arc<Queue>,
     ) -> Result<Intents, RecordError> {
         let _opening = file::lock_for_opening(&self.directory)?;
         let (checkpointer, stamper) = with;
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            move |e| RecordError::sqlite("begin another segment after", &path, e)
-        };
+        let failed = |e| RecordError::sqlite("begin another segment after", &live.path, e);
         let number = live.number + 1;
         // What the next one goes on from must not be lost where that one's name is kept.
         checkpointer.sync()?;
         // One that an earlier attempt left began where the log is no more.
         segment::remove_live(&self.directory, number)?;
         let next = Live::open(&self.directory, number, stamper.origin(), rows.ledger.committed())?;
-        let mut ledger = Ledger::new(next.log()?);
-        let fresh = || -> rusqlite::Result<Rows> {
-            ledger.begin(&next.conn)?;
-            let row = writers::register(&next.conn, &mut ledger, self.role)?;
-            stamper.introduce(&next.conn, &mut ledger)?;
-            let mut fresh = Rows::new(ledger, row);
-            segment::carry(&live.conn, &next.conn, rows, &mut fresh)?;
-            fresh.ledger.commit(&next.conn)?;
-            Ok(fresh)
-        };
-        let fresh = fresh().map_err(failed(&next.path))?;
+        let ledger = Ledger::new(next.log()?);
+        let fresh = self.begin(&next, ledger, stamper, Some((&live.conn, rows)))?;
         let intents = Intents::open(&next.path, fresh.writer)
             .map_err(|e| RecordError::file("open the intents of", &next.path, e))?;
         let started = Checkpointer::start(&next.path)?;
-        segment::close(&live.conn).map_err(failed(&live.path))?;
+        segment::close(&live.conn).map_err(failed)?;
         checkpointer.sync()?;
         (*live, *rows, *checkpointer) = (next, fresh, started);
         self.finalise_closed(live.number, queue);
         Ok(intents)
+    }
+
+    /// Sets the segment aside, which turned out to be damaged while it was written, and begins another where the log stood.
+    /// What is open is carried over if it can still be read. Returns what there is to record of it as well.
+    pub(super) fn replace(
+        &self,
+        live: &mut Live,
+        rows: &mut Rows,
+        with: (&mut Checkpointer, &Stamper),
+    ) -> Result<(Intents, EventRecord), RecordError> {
+        let _opening = file::lock_for_opening(&self.directory)?;
+        let (checkpointer, stamper) = with;
+        let known = rows.ledger.committed();
+        let event = set_aside(&live.path, known)?;
+        let next = Live::open(&self.directory, live.number + 1, stamper.origin(), known)?;
+        let carried = self.begin(&next, Ledger::new(next.log()?), stamper, Some((&live.conn, rows)));
+        let fresh = match carried {
+            Ok(fresh) => fresh,
+            Err(error) => {
+                tracing::error!(%error, open = rows.open.len(), "open connections cannot be carried over, and end");
+                let _ = next.conn.execute_batch("ROLLBACK");
+                self.begin(&next, Ledger::new(next.log()?), stamper, None)?
+            }
+        };
+        let intents = Intents::open(&next.path, fresh.writer)
+            .map_err(|e| RecordError::file("open the intents of", &next.path, e))?;
+        let started = Checkpointer::start(&next.path)?;
+        (*live, *rows, *checkpointer) = (next, fresh, started);
+        Ok((intents, event))
+    }
+
+    /// The first rows of a segment: this writer, its key, and the sessions of another segment.
+    fn begin(
+        &self,
+        next: &Live,
+        mut ledger: Ledger,
+        stamper: &Stamper,
+        from: Option<(&Connection, &Rows)>,
+    ) -> Result<Rows, RecordError> {
+        let begun = || -> rusqlite::Result<Rows> {
+            ledger.begin(&next.conn)?;
+            let row = writers::register(&next.conn, &mut ledger, self.role)?;
+            stamper.introduce(&next.conn, &mut ledger)?;
+            let mut fresh = Rows::new(ledger, row);
+            if let Some((conn, before)) = from {
+                segment::carry(conn, &next.conn, before, &mut fresh)?;
+            }
+            fresh.ledger.commit(&next.conn)?;
+            Ok(fresh)
+        };
+        begun().map_err(|e| RecordError::sqlite("begin a segment in", &next.path, e))
     }
 
     /// Finalises what was closed before a segment, and removes what is due, away from the writer's path.

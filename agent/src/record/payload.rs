@@ -93,7 +93,7 @@ pub(super) fn add(conn: &Connection, rows: &mut Rows, piece: &Piece) -> rusqlite
             open.row.into(),
             piece.n.into(),
             piece.direction.code().into(),
-            piece.at.boot_ns.wrapping_sub(open.started_boot_ns).into(),
+            open.since_start(piece.at).into(),
             piece.position.into(),
             (piece.length as u64).into(),
             chunk.into(),

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
+use super::command::Command;
 use super::intents::{Intent, Intents};
-use super::writer::Command;
 use super::{RecordError, SessionId, SessionStart};
 use crate::identity::Identity;
 
-/// Records that may wait.
-const ROOM: usize = 8192;
+/// Records that may wait or be with the writer.
+const ROOM: usize = 16_384;
 /// How long the patient wait for company. A kill in this time costs how a session ended, never that it began.
 const LINGER: Duration = Duration::from_millis(10);
 /// So many are company enough.
@@ -140,7 +140,6 @@ impl Queue {
             let enough = state.waiting.len() >= COMPANY && !state.failing;
             if state.urgent || enough || left == Some(Duration::ZERO) || state.closed {
                 let batch = state.take();
-                self.room.add_permits(batch.len());
                 return (!batch.is_empty()).then_some(batch);
             }
             let now = Instant::now();
@@ -169,9 +168,12 @@ impl Queue {
         let mut state = self.lock();
         state.changing = true;
         state.known.clear();
-        let batch = state.take();
-        self.room.add_permits(batch.len());
-        batch
+        state.take()
+    }
+
+    /// For the writer: these were answered, and make room.
+    pub(super) fn release(&self, answered: usize) {
+        self.room.add_permits(answered);
     }
 
     /// For the writer: goes on, with the intents of another segment or, when none could be begun, with those of before.
@@ -185,7 +187,8 @@ impl Queue {
         state.changing = false;
     }
 
-    /// For the writer: these could not be committed. They are tried again, before anything that came since.
+    /// For the writer: these could not be committed. They are tried again, before anything that came since, and take room
+    /// until they are.
     pub(super) fn put_back(&self, mut commands: Vec<Command>) {
         let mut state = self.lock();
         state.failing = true;
@@ -201,6 +204,11 @@ impl Queue {
             state.known.clear();
         }
         state.known.insert(Arc::as_ptr(identity).addr(), (Arc::clone(identity), row));
+    }
+
+    /// Whether nothing is taken any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 
     /// Nothing is taken any more; what waits is still for the writer.

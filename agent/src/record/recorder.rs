@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::command::{Begin, Command};
 use super::options::{Options, PayloadLimits};
 use super::payload::{self, Meter};
 use super::queue::Queue;
 use super::request::{ApprovalRecord, Direction, Durability, PayloadRecord, RequestRecord, ResponseRecord};
 use super::sealing::ChunkKeys;
-use super::writer::{Begin, Command};
 use super::{EventRecord, Outcome, RecordError, SessionEnd, SessionId, SessionStart, Timestamps, opening};
 
 /// Why a process writes the store.

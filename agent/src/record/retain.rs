@@ -101,6 +101,22 @@ pub(super) fn is_held(directory: &Path, number: u64) -> bool {
     hold(directory, number).exists()
 }
 
+/// The segments under legal hold, with the reasons.
+///
+/// # Errors
+/// When the store cannot be listed or a mark not be read.
+pub fn holds(state_dir: &Path) -> Result<Vec<(u64, String)>, RecordError> {
+    let directory = file::directory(state_dir);
+    let segments = file::segments(&directory).map_err(|e| RecordError::file("list", &directory, e))?;
+    let held = segments.iter().filter(|segment| is_held(&directory, segment.number));
+    held.map(|segment| {
+        let path = hold(&directory, segment.number);
+        let reason = fs::read_to_string(&path).map_err(|e| RecordError::file("read", &path, e))?;
+        Ok((segment.number, reason))
+    })
+    .collect()
+}
+
 fn hold(directory: &Path, number: u64) -> PathBuf {
     directory.join(format!("{number:06}.hold"))
 }
@@ -113,7 +129,7 @@ pub fn set_hold(state_dir: &Path, number: u64, reason: Option<&str>) -> Result<(
     let directory = file::directory(state_dir);
     let path = hold(&directory, number);
     let done = match reason {
-        Some(reason) => fs::write(&path, reason),
+        Some(reason) => fs::write(&path, reason).and_then(|()| fs::File::open(&path)?.sync_all()),
         None => match fs::remove_file(&path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
             done => done,

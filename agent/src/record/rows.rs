@@ -13,14 +13,26 @@ use super::process::ProcessRows;
 use super::request::{ApprovalRecord, RequestRecord, ResponseRecord};
 use super::schema::{APPROVAL, EVENT, REQUEST, RESPONSE, SESSION, SESSION_END};
 use super::words::Words;
-use super::{Decision, SessionEnd, SessionId};
+use super::{Decision, SessionEnd, SessionId, Timestamps};
 use crate::identity::Identity;
 
 /// A session this writer began and did not end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Open {
     pub(super) row: i64,
-    pub(super) started_boot_ns: u64,
+    pub(super) started: Timestamps,
+}
+
+impl Open {
+    /// Nanoseconds since the session's start on the boot-time clock.
+    pub(super) fn since_start(&self, at: Timestamps) -> i64 {
+        at.boot_ns.wrapping_sub(self.started.boot_ns).cast_signed()
+    }
+
+    /// How much of that the wall clock missed.
+    fn drift(&self, at: Timestamps) -> i64 {
+        self.since_start(at).wrapping_sub(at.wall_ns.wrapping_sub(self.started.wall_ns))
+    }
 }
 
 /// Where rows of one segment go, and the numbers of those that others name.
@@ -74,7 +86,7 @@ impl Rows {
         let process = self.processes.row(conn, &mut self.ledger, who)?;
         let row = session(conn, &mut self.ledger, self.writer, process, intent)?;
         self.undo.push((intent.id, None));
-        self.open.insert(intent.id, Open { row, started_boot_ns: intent.started.boot_ns });
+        self.open.insert(intent.id, Open { row, started: intent.started });
         Ok(())
     }
 
@@ -120,21 +132,21 @@ impl Rows {
         Ok(())
     }
 
-    /// Adds a request. `None` when its session is not open here: then it cannot go on either.
-    pub(super) fn request(&mut self, conn: &Connection, request: &RequestRecord) -> rusqlite::Result<Option<i64>> {
-        let Some(open) = self.open.get(&request.session).copied() else { return Ok(None) };
+    /// Adds a request. False when its session is not open here: then it must not go on either.
+    pub(super) fn request(&mut self, conn: &Connection, request: &RequestRecord) -> rusqlite::Result<bool> {
+        let Some(open) = self.open.get(&request.session).copied() else { return Ok(false) };
         let mut word = |text: &Option<Arc<str>>| self.words.row(conn, &mut self.ledger, text.as_deref());
         let (statement, policies) = (word(&request.statement)?, word(&request.policies)?);
         let (facts, detail) = (word(&request.facts)?, word(&request.detail)?);
         let kind = self.words.row(conn, &mut self.ledger, Some(&*request.kind))?;
-        let row = self.ledger.append(
+        self.ledger.append(
             conn,
             &REQUEST,
             &[
                 open.row.into(),
                 request.n.into(),
                 request.at.wall_ns.into(),
-                request.at.boot_ns.wrapping_sub(open.started_boot_ns).into(),
+                open.drift(request.at).into(),
                 kind.into(),
                 request.decision.code().into(),
                 statement.into(),
@@ -145,12 +157,12 @@ impl Rows {
                 request.approval.as_ref().into(),
             ],
         )?;
-        Ok(Some(row))
+        Ok(true)
     }
 
-    /// Adds what came back.
-    pub(super) fn response(&mut self, conn: &Connection, response: &ResponseRecord) -> rusqlite::Result<()> {
-        let Some(open) = self.open.get(&response.session).copied() else { return Ok(()) };
+    /// Adds what came back. False when its session is not open here.
+    pub(super) fn response(&mut self, conn: &Connection, response: &ResponseRecord) -> rusqlite::Result<bool> {
+        let Some(open) = self.open.get(&response.session).copied() else { return Ok(false) };
         let masks = self.words.row(conn, &mut self.ledger, response.masks.as_deref())?;
         let error = self.words.row(conn, &mut self.ledger, response.error.as_deref())?;
         self.ledger.append(
@@ -159,7 +171,7 @@ impl Rows {
             &[
                 open.row.into(),
                 response.n.into(),
-                response.at.boot_ns.wrapping_sub(open.started_boot_ns).into(),
+                open.since_start(response.at).into(),
                 response.status.code().into(),
                 response.rows.into(),
                 response.bytes.into(),
@@ -168,7 +180,7 @@ impl Rows {
                 error.into(),
             ],
         )?;
-        Ok(())
+        Ok(true)
     }
 
     /// Adds a step of an approval.

@@ -1,7 +1,7 @@
 //! Tables, views and migrations of a segment.
 //!
 //! Rows of a *ledger* table are only ever added: each is one leaf of the log, numbered by `seq` through all tables and
-//! segments, with the first eight bytes of its leaf hash beside it as `mark`. An end is a row of its own. `head`, `tile`
+//! segments, with the first four bytes of its leaf hash beside it as `mark`. An end is a row of its own. `head`, `tile`
 //! and `checkpoint` say what the log looked like; they can be made again from the ledger, but for the signatures.
 
 use std::fmt::Write as _;
@@ -182,8 +182,8 @@ pub(crate) static EVENT: Table = Table {
         ("data", TEXT),
     ],
 };
-/// A request with its decision. `n` numbers a session's requests from zero; `boot_ns` counts from the session's start.
-/// `kind`, `statement`, `facts`, `policies` and `detail` are `seq`s of `words`.
+/// A request with its decision. `n` numbers a session's requests from zero. `drift_ns` is how much more time went by since
+/// the session's start on the boot-time clock than on the wall clock: mostly nothing, so it takes no space. `kind`, `statement`, `facts`, `policies` and `detail` are `seq`s of `words`.
 pub(crate) static REQUEST: Table = Table {
     code: 11,
     name: "request",
@@ -191,7 +191,7 @@ pub(crate) static REQUEST: Table = Table {
         ("session", INT_REQUIRED),
         ("n", INT_REQUIRED),
         ("time_ns", INT_REQUIRED),
-        ("boot_ns", INT_REQUIRED),
+        ("drift_ns", INT_REQUIRED),
         ("kind", INT_REQUIRED),
         ("decision", INT_REQUIRED),
         ("statement", INT),

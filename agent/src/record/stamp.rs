@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
 
+use super::checkpoint::Checkpointer;
 use super::ledger::Ledger;
 use super::options::Options;
-use super::proof::{Checkpoint, Frontier, Head, KeyName, KeyPlaces, Keys};
+use super::proof::{Checkpoint, Frontier, Head, KeyName, KeyPlaces, Keys, public_keys};
+use super::recorder::Role;
 use super::schema::SIGNER;
 use super::{RecordError, Timestamps, damage};
 
@@ -20,8 +22,12 @@ const AFTER_END: Duration = Duration::from_secs(1);
 /// Signs when it is time to.
 #[derive(Debug)]
 pub(super) struct Stamper {
+    state_dir: PathBuf,
     directory: PathBuf,
-    keys: Keys,
+    places: KeyPlaces,
+    /// `None` beside a daemon whose key this process cannot see: the daemon signs what is recorded here as well.
+    keys: Option<Keys>,
+    name: KeyName,
     every: Duration,
     file: Option<(PathBuf, File)>,
     stamped: u64,
@@ -31,15 +37,27 @@ pub(super) struct Stamper {
 
 impl Stamper {
     /// Finds the key, or makes one.
-    pub(super) fn open(state_dir: &Path, directory: &Path, options: &Options) -> Result<Self, RecordError> {
+    pub(super) fn open(state_dir: &Path, directory: &Path, options: &Options, role: Role) -> Result<Self, RecordError> {
         let name = KeyName::new(&options.origin)
             .map_err(|source| RecordError::Origin { origin: options.origin.clone(), source })?;
-        let keys = Keys::load(&KeyPlaces::new(state_dir, options.key_file.as_deref()), &name)?;
+        let places = KeyPlaces::new(state_dir, options.key_file.as_deref());
+        let keys = match role {
+            Role::Daemon => Some(Keys::load(&places, &name)?),
+            Role::Exec => Keys::load_beside(&places, &name)?,
+        };
+        // The log keeps its name when the host's changes.
+        let known = match &keys {
+            Some(keys) => Some(keys.public().name().clone()),
+            None => public_keys(state_dir)?.first().map(|key| key.name().clone()),
+        };
         let opened = options.checkpoint_file.as_deref().map(append_to).transpose()?;
         let file = options.checkpoint_file.clone().zip(opened);
         Ok(Self {
+            state_dir: state_dir.to_owned(),
             directory: directory.to_owned(),
+            places,
             keys,
+            name: known.unwrap_or(name),
             every: options.checkpoint_every,
             file,
             stamped: 0,
@@ -50,12 +68,13 @@ impl Stamper {
 
     /// Name of the log.
     pub(super) fn origin(&self) -> &str {
-        self.keys.public().name().as_str()
+        self.name.as_str()
     }
 
     /// Puts the key on record in a segment, inside the caller's transaction.
-    pub(super) fn introduce(&mut self, conn: &Connection, ledger: &mut Ledger) -> rusqlite::Result<()> {
-        let vkey = self.keys.public().to_string();
+    pub(super) fn introduce(&self, conn: &Connection, ledger: &mut Ledger) -> rusqlite::Result<()> {
+        let Some(keys) = &self.keys else { return Ok(()) };
+        let vkey = keys.public().to_string();
         let mut last = conn.prepare_cached("SELECT vkey FROM signer ORDER BY seq DESC LIMIT 1")?;
         let known = last.query_map([], |row| row.get::<_, String>(0))?.next().transpose()?;
         if known.as_deref() == Some(&vkey) {
@@ -63,6 +82,23 @@ impl Stamper {
         }
         ledger.append(conn, &SIGNER, &[(&vkey).into(), Timestamps::now().wall_ns.into()])?;
         Ok(())
+    }
+
+    /// Takes the key that an operator put in force meanwhile; true when it is another, which is to be introduced.
+    pub(super) fn follow_rotation(&mut self) -> bool {
+        if !self.keys.as_ref().is_some_and(|keys| keys.is_replaced(&self.state_dir)) {
+            return false;
+        }
+        match Keys::load(&self.places, &self.name) {
+            Ok(keys) => {
+                let before = self.keys.replace(keys);
+                before.map(|keys| keys.public().clone()) != self.keys.as_ref().map(|keys| keys.public().clone())
+            }
+            Err(error) => {
+                tracing::error!(%error, "the new key cannot be used: the one of before goes on signing");
+                false
+            }
+        }
     }
 
     /// A session ended: a checkpoint is due soon.
@@ -73,21 +109,26 @@ impl Stamper {
     /// When the next checkpoint is due; `None` while there is nothing new to sign.
     pub(super) fn due(&self, log: &Frontier) -> Option<Instant> {
         let wait = if self.ended { AFTER_END.min(self.every) } else { self.every };
-        (log.size() != self.stamped).then(|| self.at + wait)
+        (self.keys.is_some() && log.size() != self.stamped).then(|| self.at + wait)
     }
 
-    /// Signs the log as it is, stores that and tells it.
-    pub(super) fn stamp(&mut self, conn: &Connection, log: &Frontier) -> Result<(), RecordError> {
-        if log.size() == self.stamped {
-            return Ok(());
-        }
+    /// Signs the log as it is, stores that and tells it. What it covers is on the disk before anybody hears of it: else
+    /// power loss would look like a cut end.
+    pub(super) fn stamp(
+        &mut self,
+        conn: &Connection,
+        log: &Frontier,
+        checkpointer: &Checkpointer,
+    ) -> Result<(), RecordError> {
+        let Some(keys) = self.keys.as_ref().filter(|_| log.size() != self.stamped) else { return Ok(()) };
         // One that fails is due again after as long.
         self.at = Instant::now();
         let (size, root) = (log.size(), log.root());
-        let note = Checkpoint::new(self.origin(), Head { size, root }).sign(&[self.keys.signer()])?;
+        let note = Checkpoint::new(self.origin(), Head { size, root }).sign(&[keys.signer()])?;
         conn.prepare_cached("INSERT OR IGNORE INTO checkpoint (size, made_ns, note) VALUES (?,?,?)")
             .and_then(|mut insert| insert.execute(params![size.cast_signed(), Timestamps::now().wall_ns, note]))
             .map_err(|e| RecordError::sqlite("write a checkpoint", &self.directory, e))?;
+        checkpointer.sync()?;
         (self.stamped, self.ended) = (size, false);
         // The journal, or a file, is on its way to another host; that is where a cut end shows.
         tracing::info!(target: "sallyport::checkpoint", size, %root, %note, "checkpoint");

@@ -38,10 +38,10 @@ CREATE VIEW statements AS SELECT
     k.text AS kind, t.text AS statement,
     CASE r.decision WHEN 0 THEN 'allow' WHEN 1 THEN 'deny' WHEN 2 THEN 'would-deny' WHEN 3 THEN 'held' END AS decision,
     a.rows, x.text AS error,
-    (a.boot_ns - r.boot_ns) / 1e6 AS duration_ms, o.text AS policies, f.text AS facts, d.text AS detail,
+    (a.boot_ns - (r.time_ns - s.started_ns + r.drift_ns)) / 1e6 AS duration_ms, o.text AS policies, f.text AS facts, d.text AS detail,
     r.bytes AS bytes_out, a.bytes AS bytes_in, coalesce(a.masked, 0) AS masked, m.text AS masks,
     CASE a.status WHEN 0 THEN 'done' WHEN 1 THEN 'error' WHEN 2 THEN 'cut' END AS status,
-    lower(hex(r.approval)) AS approval_id, s.started_boot_ns + r.boot_ns AS boot_ns,
+    lower(hex(r.approval)) AS approval_id, s.started_boot_ns + (r.time_ns - s.started_ns + r.drift_ns) AS boot_ns,
     p.workload, s.person, s.scope, s.target, s.dest_addr, s.dest_port, r.session, r.seq
   FROM request r JOIN session s ON s.seq = r.session JOIN process p ON p.seq = s.process
     LEFT JOIN response a ON a.session = r.session AND a.n = r.n

@@ -1,104 +1,22 @@
 //! The writer thread: takes everything that waits, commits it as one transaction, answers everyone who waits for it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use tokio::sync::oneshot;
 
 use super::checkpoint::Checkpointer;
+use super::command::{Command, Reply};
 use super::intents::Intent;
 use super::opening::{Opened, Place};
-use super::payload::{self, Piece};
+use super::payload;
 use super::queue::Queue;
-use super::request::{ApprovalRecord, RequestRecord, ResponseRecord};
 use super::reserve::Reserve;
 use super::rows::Rows;
-use super::segment::{self, Live, Sealed};
+use super::segment::{self, Live};
 use super::stamp::Stamper;
-use super::{
-    EventKind, EventRecord, Outcome, RecordError, SessionEnd, SessionId, SessionStart, Timestamps, file, writers,
-};
-use crate::identity::Identity;
-
-pub(super) type Reply = oneshot::Sender<Result<(), RecordError>>;
-
-/// One thing for the writer to do.
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "the large one is the common one")]
-pub(super) enum Command {
-    /// A session that is not in the intents.
-    Begin(Box<Begin>),
-    /// A session that is in the intents.
-    Intended {
-        intent: Intent,
-        who: Arc<Identity>,
-    },
-    End {
-        id: SessionId,
-        end: Box<SessionEnd>,
-    },
-    Event {
-        event: Box<EventRecord>,
-        reply: Reply,
-    },
-    /// Someone who waits for the disk waits with `reply`.
-    Request {
-        request: Box<RequestRecord>,
-        reply: Option<Reply>,
-    },
-    Response(Box<ResponseRecord>),
-    Approval {
-        approval: Box<ApprovalRecord>,
-        reply: Reply,
-    },
-    Payload(Box<Piece>),
-    /// An earlier segment has its final file.
-    Sealed(Box<Sealed>),
-    Flush(Reply),
-    Close(Reply),
-}
-
-#[derive(Debug)]
-pub(super) struct Begin {
-    pub(super) id: SessionId,
-    pub(super) start: SessionStart,
-    pub(super) reply: Reply,
-}
-
-impl Command {
-    /// What nobody waits for: it is tried again until the store works.
-    fn is_patient(&self) -> bool {
-        matches!(
-            self,
-            Self::Intended { .. }
-                | Self::End { .. }
-                | Self::Request { reply: None, .. }
-                | Self::Response(_)
-                | Self::Payload(_)
-                | Self::Sealed(_)
-        )
-    }
-
-    /// What is recorded even on the last reserved space.
-    fn is_vital(&self) -> bool {
-        match self {
-            Self::Event { event, .. } => event.is_vital(),
-            Self::End { .. } | Self::Close(_) | Self::Flush(_) => true,
-            Self::Begin(_)
-            | Self::Intended { .. }
-            | Self::Request { .. }
-            | Self::Response(_)
-            | Self::Approval { .. }
-            | Self::Payload(_)
-            | Self::Sealed(_) => false,
-        }
-    }
-
-    fn waits_for_disk(&self) -> bool {
-        matches!(self, Self::Request { reply: Some(_), .. } | Self::Approval { .. } | Self::Flush(_))
-    }
-}
+use super::{EventKind, EventRecord, Outcome, RecordError, SessionEnd, SessionId, Timestamps, file, writers};
 
 pub(super) struct Writer {
     place: Place,
@@ -110,21 +28,47 @@ pub(super) struct Writer {
     reserve: Reserve,
     /// Wall time minus boot time when last looked at, nanoseconds.
     offset: i64,
+    /// Which of the batch were refused because their session is not open.
+    refused: Vec<usize>,
+    /// A damaged segment was set aside then.
+    replaced: Option<Instant>,
+    /// After the close: how often what waits is still tried.
+    tries: u32,
+    lost: bool,
     /// Held by the daemon until the store is closed.
     _lock: Option<file::Lock>,
 }
 
+/// How often what waits is tried after the close, and how long after one another.
+const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(100);
+/// One damaged segment may be set aside in this time: a disk that damages more is not to be written to.
+const REPLACED: Duration = Duration::from_secs(60);
 /// The wall clock may lag this far behind before that is an event, nanoseconds.
 const STEP: i64 = 1_000_000_000;
 
 impl Writer {
     pub(super) fn new(opened: Opened, queue: Arc<Queue>, lock: Option<file::Lock>) -> Self {
         let Opened { place, live, rows, checkpointer, stamper, reserve } = opened;
-        Self { place, live, rows, queue, checkpointer, stamper, reserve, offset: offset(), _lock: lock }
+        Self {
+            place,
+            live,
+            rows,
+            queue,
+            checkpointer,
+            stamper,
+            reserve,
+            offset: offset(),
+            refused: Vec::new(),
+            replaced: None,
+            tries: TRIES,
+            lost: false,
+            _lock: lock,
+        }
     }
 
     pub(super) fn run(mut self) {
-        let mut closing = None;
+        let mut closing: Option<Reply> = None;
         while let Some(batch) = self.queue.take(self.stamper.due(self.rows.ledger.committed())) {
             if batch.is_empty() {
                 self.stamp();
@@ -132,7 +76,7 @@ impl Writer {
                 // What was sent before the close is recorded; what comes after is refused.
                 self.queue.close();
                 closing = Some(reply);
-            } else if self.is_full_grown() {
+            } else if closing.is_none() && self.is_full_grown() {
                 self.change_segment();
             }
         }
@@ -147,10 +91,19 @@ impl Writer {
 
     /// Records a batch and answers it. Returns who asked to close, if anyone did.
     fn serve(&mut self, mut batch: Vec<Command>) -> Option<Reply> {
-        let outcome = if self.reserve.is_spent() { Err(self.reserve.error()) } else { self.commit(&batch) };
+        let mut outcome = if self.reserve.is_spent() { Err(self.reserve.error()) } else { self.commit(&batch) };
+        if matches!(outcome, Err(RecordError::Corrupt { .. })) {
+            outcome = self.replace_damaged(&mut batch).unwrap_or(outcome);
+        }
+        let taken = batch.len();
         if outcome.is_ok() {
             let synced = self.sync_for(&batch);
-            let closing = batch.drain(..).filter_map(|command| self.answer(command, &synced)).last();
+            let mut closing = None;
+            for (at, command) in batch.drain(..).enumerate() {
+                let refused = !self.refused.is_empty() && self.refused.contains(&at);
+                closing = if refused { self.refuse(command) } else { self.answer(command, &synced) }.or(closing);
+            }
+            self.queue.release(taken);
             self.queue.committed();
             self.stamp();
             return closing;
@@ -175,6 +128,7 @@ impl Writer {
             };
             let outcome = outcome.and_then(|()| self.sync_for(alone));
             match (&outcome, command) {
+                (Ok(()), command) if !self.refused.is_empty() => closing = self.refuse(command).or(closing),
                 (Err(error), command) if command.is_patient() => {
                     if left.is_empty() {
                         tracing::error!(%error, "records wait for the store to work again");
@@ -185,12 +139,57 @@ impl Writer {
                 (_, command) => closing = self.answer(command, &outcome).or(closing),
             }
         }
+        self.queue.release(taken - left.len());
         if left.is_empty() {
             self.queue.committed();
-        } else if closing.is_none() {
-            self.queue.put_back(left);
+        } else {
+            self.put_back(left);
         }
         closing
+    }
+
+    /// What cannot be recorded now waits; once nothing more is taken, not for ever.
+    fn put_back(&mut self, left: Vec<Command>) {
+        if self.queue.is_closed() {
+            if self.tries == 0 {
+                self.lost = true;
+                tracing::error!(records = left.len(), "the store did not work until the end: records are lost");
+                self.queue.release(left.len());
+                return;
+            }
+            self.tries -= 1;
+            thread::sleep(PAUSE);
+        }
+        self.queue.put_back(left);
+    }
+
+    /// Tells who waits that a request's session is not open. Returns who asked to close, as [`Writer::answer`] does.
+    fn refuse(&mut self, command: Command) -> Option<Reply> {
+        let Some(session) = command.of_session() else { return self.answer(command, &Ok(())) };
+        if matches!(command, Command::Response(_) | Command::Request { reply: None, .. }) {
+            tracing::error!(%session, "a record of a connection that is not open in the store is dropped");
+        }
+        self.answer(command, &Err(RecordError::NoSession { session }))
+    }
+
+    /// Sets a damaged segment aside and records the batch in another, before whatever came since. `None` when that is not
+    /// to be done, or was not possible: then nothing can be recorded.
+    fn replace_damaged(&mut self, batch: &mut Vec<Command>) -> Option<Result<(), RecordError>> {
+        if !self.place.owns_store() || self.replaced.is_some_and(|at| at.elapsed() < REPLACED) {
+            return None;
+        }
+        self.replaced = Some(Instant::now());
+        batch.append(&mut self.queue.pause());
+        let replaced = self.place.replace(&mut self.live, &mut self.rows, (&mut self.checkpointer, &self.stamper));
+        let (outcome, intents) = match replaced {
+            Ok((intents, event)) => (self.note(&event).and_then(|()| self.commit(batch)), Some(intents)),
+            Err(error) => {
+                tracing::error!(%error, "a damaged segment could not be replaced");
+                (Err(error), None)
+            }
+        };
+        self.queue.resume(intents);
+        Some(outcome)
     }
 
     fn answer(&mut self, command: Command, outcome: &Result<(), RecordError>) -> Option<Reply> {
@@ -242,28 +241,32 @@ impl Writer {
 
     fn transact(&mut self, batch: &[Command]) -> rusqlite::Result<()> {
         let (conn, rows) = (&self.live.conn, &mut self.rows);
+        self.refused.clear();
         rows.start(conn)?;
         if let Some(event) = stepped(&mut self.offset) {
             rows.event(conn, &event)?;
         }
-        for command in batch {
-            match command {
+        for (at, command) in batch.iter().enumerate() {
+            let known = match command {
                 Command::Begin(begin) => {
                     let intent = Intent::new(begin.id, 0, begin.start.clone());
-                    rows.begin(conn, &intent, &begin.start.identity)?;
+                    rows.begin(conn, &intent, &begin.start.identity).map(|()| true)
                 }
-                Command::Intended { intent, who } => rows.begin(conn, intent, who)?,
+                Command::Intended { intent, who } => rows.begin(conn, intent, who).map(|()| true),
                 Command::End { id, end } => {
                     self.stamper.session_ended();
-                    rows.end(conn, *id, end)?;
+                    rows.end(conn, *id, end).map(|()| true)
                 }
-                Command::Event { event, .. } => rows.event(conn, event)?,
-                Command::Request { request, .. } => drop(rows.request(conn, request)?),
-                Command::Response(response) => rows.response(conn, response)?,
-                Command::Approval { approval, .. } => rows.approval(conn, approval)?,
-                Command::Payload(piece) => payload::add(conn, rows, piece)?,
-                Command::Sealed(sealed) => segment::seal(conn, &mut rows.ledger, sealed)?,
-                Command::Flush(_) | Command::Close(_) => {}
+                Command::Event { event, .. } => rows.event(conn, event).map(|()| true),
+                Command::Request { request, .. } => rows.request(conn, request),
+                Command::Response(response) => rows.response(conn, response),
+                Command::Approval { approval, .. } => rows.approval(conn, approval).map(|()| true),
+                Command::Payload(piece) => payload::add(conn, rows, piece).map(|()| true),
+                Command::Sealed(sealed) => segment::seal(conn, &mut rows.ledger, sealed).map(|()| true),
+                Command::Flush(_) | Command::Close(_) => Ok(true),
+            };
+            if !known? {
+                self.refused.push(at);
             }
         }
         rows.ledger.commit(conn)
@@ -277,7 +280,19 @@ impl Writer {
     }
 
     fn stamp_now(&mut self) {
-        if let Err(error) = self.stamper.stamp(&self.live.conn, self.rows.ledger.committed()) {
+        if self.stamper.follow_rotation() {
+            let (conn, rows) = (&self.live.conn, &mut self.rows);
+            let introduced = rows.start(conn).and_then(|()| {
+                self.stamper.introduce(conn, &mut rows.ledger)?;
+                rows.ledger.commit(conn)
+            });
+            if let Err(error) = introduced {
+                self.rows.roll_back(&self.live.conn);
+                tracing::error!(%error, "a new key could not be put on record");
+            }
+        }
+        let log = self.rows.ledger.committed();
+        if let Err(error) = self.stamper.stamp(&self.live.conn, log, &self.checkpointer) {
             tracing::error!(%error, path = %self.live.path.display(), "a checkpoint could not be recorded");
         }
     }
@@ -304,7 +319,7 @@ impl Writer {
         let waiting = self.queue.pause();
         let closing = self.serve(waiting);
         self.stamp_now();
-        let with = (&mut self.checkpointer, &mut self.stamper);
+        let with = (&mut self.checkpointer, &self.stamper);
         let changed = self.place.change(&mut self.live, &mut self.rows, with, &self.queue);
         match changed {
             Ok(intents) => self.queue.resume(Some(intents)),
@@ -342,6 +357,11 @@ impl Writer {
         };
         close(&mut self.rows, &self.live.conn).map_err(failed)?;
         self.stamp_now();
+        if self.lost {
+            // The intents stay, for whoever opens the store next.
+            self.checkpointer.finish()?;
+            return Err(RecordError::Lost { path: self.live.path });
+        }
         self.queue.remove_intents();
         self.checkpointer.finish()
     }

@@ -1,11 +1,14 @@
 //! What may be typed after `sallyport sessions`.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::super::args::reason;
 use super::super::when::When;
 use crate::config::nearest;
+use crate::control::Reason;
 use crate::record::read::Filter;
 use crate::record::{ApprovalState, Decision, Direction, Outcome};
 
@@ -29,6 +32,47 @@ pub enum Sessions {
     Follow(Follow),
     /// Write records for other programs
     Export(Export),
+    /// Say whether the store is what was recorded
+    ///
+    /// Names the first damaged record and what was done to it. Exits with 0 when nothing is wrong and with 65 when something
+    /// is. A checkpoint that was kept elsewhere also shows a cut end and an older copy; with `--proof` one session that was
+    /// exported is verified without a store.
+    Verify(Verify),
+    /// Keep segments from being removed, or list those that are kept
+    Hold(Hold),
+    /// Sign checkpoints with a new key from now on
+    ///
+    /// The old one's public part is kept, so that what it signed still verifies. A running daemon follows with its next
+    /// checkpoint.
+    RotateKey,
+}
+
+/// What to verify and by what.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// A checkpoint that was kept elsewhere, or a file of several: the largest counts
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Option<PathBuf>,
+    /// A key to trust, or a file of keys, instead of those beside the store
+    #[arg(long = "key", value_name = "KEY")]
+    pub keys: Vec<String>,
+    /// Verify what `export --proof` wrote, without a store; `-` for standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "checkpoint")]
+    pub proof: Option<PathBuf>,
+}
+
+/// What to hold.
+#[derive(Debug, Args)]
+pub struct Hold {
+    /// A segment's number, or a connection's id for every segment it is in; without it, holds are listed
+    #[arg(value_name = "WHAT", requires = "reason")]
+    pub what: Option<String>,
+    /// Lift the hold
+    #[arg(long, requires = "what")]
+    pub lift: bool,
+    /// Why; recorded
+    #[arg(long, value_name = "TEXT", value_parser = reason, requires = "what")]
+    pub reason: Option<Reason>,
 }
 
 /// What records must be like.
@@ -202,6 +246,9 @@ pub struct Export {
     /// How to write it
     #[arg(long, value_name = "FORMAT", default_value = "jsonl")]
     pub format: Format,
+    /// One session's records as they are in the log, with the proof that they are
+    #[arg(long, requires = "id", conflicts_with_all = ["format", "what"])]
+    pub proof: bool,
     /// What of it [default: all, in CSV sessions]
     #[arg(long, value_name = "WHAT")]
     pub what: Option<What>,

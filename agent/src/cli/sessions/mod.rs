@@ -3,6 +3,7 @@
 pub(super) mod amount;
 pub(super) mod args;
 pub(super) mod csv;
+mod custody;
 mod export;
 mod follow;
 mod list;
@@ -12,37 +13,46 @@ mod show;
 mod tame;
 #[cfg(test)]
 mod tests;
+mod verify;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use self::args::Sessions;
 use super::exit::{Exit, Failure};
 use super::screen::{Screen, Tone};
+use crate::config::Config;
 use crate::record::Store;
 use crate::record::read::PayloadKeys;
 
-/// Reads the store below `state_dir`. Asks where the key of payloads is only when one is needed.
+/// Reads the store below `state_dir`. Asks for the configuration only when it is needed.
 pub(super) fn run(
     state_dir: &Path,
     command: &Sessions,
     screen: &mut Screen,
-    payload_key: impl FnOnce() -> Option<PathBuf>,
+    config: impl Fn() -> Result<Config, Failure>,
 ) -> Result<Exit, Failure> {
-    let store = Store::open_read_only(state_dir)?;
-    let keys = || PayloadKeys::load(payload_key().as_deref());
+    let store = || Store::open_read_only(state_dir);
+    // Who may not read the configuration can read the store all the same.
+    let keys = || PayloadKeys::load(config().ok().and_then(|config| config.audit.payload_key).as_deref());
     match command {
         Sessions::List(args) => {
+            let store = store()?;
             screen.page()?;
             list(&store, args, screen)?;
         }
         Sessions::Show(args) => {
+            let store = store()?;
             screen.page()?;
             show::run(&store, args, screen)?;
         }
-        Sessions::Search(args) => search::run(&store, args, screen)?,
-        Sessions::Replay(args) => replay::run(&store, args, &keys(), screen)?,
-        Sessions::Follow(args) => follow::run(store, args, screen)?,
-        Sessions::Export(args) => export::run(&store, args, keys, screen)?,
+        Sessions::Search(args) => search::run(&store()?, args, screen)?,
+        Sessions::Replay(args) => replay::run(&store()?, args, &keys(), screen)?,
+        Sessions::Follow(args) => follow::run(store()?, args, screen)?,
+        Sessions::Export(args) if args.proof => verify::export(state_dir, &store()?, args, screen)?,
+        Sessions::Export(args) => export::run(&store()?, args, keys, screen)?,
+        Sessions::Verify(args) => return verify::run(state_dir, args, screen),
+        Sessions::Hold(args) => return custody::hold(state_dir, args, screen, config),
+        Sessions::RotateKey => return custody::rotate_key(screen, config),
     }
     Ok(Exit::OK)
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::super::args::{Cli, Command};
+use super::super::exit::{Exit, Failure};
 use super::super::screen::tests::Paper;
 use super::super::{report, sessions};
 use crate::record::read::tests::{block_on, identity, request, start};
@@ -108,7 +109,7 @@ fn printed(state: &Path, line: &str) -> String {
     let paper = Paper::default();
     let mut screen = paper.screen(cli.global.json, None);
     let done = if let Command::Sessions { command } = &cli.command {
-        sessions::run(state, command, &mut screen, || None)
+        sessions::run(state, command, &mut screen, || Err(Failure::new(Exit::CONFIG, "none")))
     } else if let Command::Report { command } = &cli.command {
         report::run(state, command, &mut screen, || vec![HOSTILE.to_owned()])
     } else {
@@ -244,4 +245,82 @@ fn a_terminal_is_replayed_and_recorded_as_one() {
     let text: String = lines[1..].iter().map(|line| line[2].as_str().unwrap()).collect();
     assert_eq!(text, "\x1b[1mbold\x1b[0m\x1b]0;t\x07 ü\r\n");
     assert!(lines[1..].iter().all(|line| line[0].is_number() && line[1] == "o"));
+}
+
+/// The same, of a command that may fail or exit with another code.
+fn tried(state: &Path, line: &str) -> (Result<Exit, String>, String) {
+    let words = line.split(' ').map(std::ffi::OsString::from);
+    let cli = Cli::read([std::ffi::OsString::from("sallyport")].into_iter().chain(words)).unwrap();
+    let paper = Paper::default();
+    let mut screen = paper.screen(cli.global.json, None);
+    let Command::Sessions { command } = &cli.command else { panic!("{line}") };
+    let done = sessions::run(state, command, &mut screen, || Err(Failure::new(Exit::CONFIG, "none")));
+    screen.flush().unwrap();
+    (done.map_err(|failure| failure.message().to_owned()), paper.text())
+}
+
+#[test]
+fn a_store_verifies_by_its_own_keys_by_those_given_and_by_a_checkpoint_kept_elsewhere() {
+    let (dir, _) = written(None);
+    let (exit, text) = tried(dir.path(), "sessions verify");
+    assert_eq!(exit, Ok(Exit::OK), "{text}");
+    assert!(text.contains("whole") && text.contains("--checkpoint"), "{text}");
+
+    let conn = rusqlite::Connection::open(dir.path().join("sessions/000001.live.sqlite")).unwrap();
+    let notes: Vec<String> = {
+        let mut statement = conn.prepare("SELECT note FROM checkpoint ORDER BY size").unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let kept = dir.path().join("kept");
+    std::fs::write(&kept, notes.iter().map(|note| format!("{note}\n")).collect::<String>()).unwrap();
+    let (exit, text) = tried(dir.path(), &format!("sessions verify --checkpoint {}", kept.display()));
+    assert_eq!(exit, Ok(Exit::OK), "{text}");
+    let key = std::fs::read_to_string(dir.path().join("keys/checkpoint.pub")).unwrap();
+    assert_eq!(tried(dir.path(), &format!("sessions verify --key {}", key.trim())).0, Ok(Exit::OK));
+    let file = dir.path().join("keys/checkpoint.pub");
+    assert_eq!(tried(dir.path(), &format!("sessions verify --key {}", file.display())).0, Ok(Exit::OK));
+
+    // By another's key nothing is to be trusted.
+    let (other, _) = written(None);
+    let key = std::fs::read_to_string(other.path().join("keys/checkpoint.pub")).unwrap();
+    let (exit, text) = tried(dir.path(), &format!("sessions verify --key {}", key.trim()));
+    assert_eq!(exit, Ok(Exit::DATA), "{text}");
+    assert!(text.contains("forged"), "{text}");
+
+    conn.execute("UPDATE request SET decision = 0 WHERE decision = 1", []).unwrap();
+    drop(conn);
+    let (exit, text) = tried(dir.path(), "sessions verify");
+    assert_eq!(exit, Ok(Exit::DATA));
+    assert!(text.contains("damaged") && text.contains("edited") && text.contains("(request)"), "{text}");
+    let (exit, text) = tried(dir.path(), "sessions verify --json");
+    assert_eq!(exit, Ok(Exit::DATA));
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["findings"][0]["damage"], "edited");
+}
+
+#[test]
+fn one_session_is_exported_with_its_proof_and_verified_without_the_store() {
+    let (dir, id) = written(None);
+    let (exit, text) = tried(dir.path(), &format!("sessions export {id} --proof"));
+    assert_eq!(exit, Ok(Exit::OK));
+    let elsewhere = tempfile::tempdir().unwrap();
+    let proof = elsewhere.path().join("proof.json");
+    let key = std::fs::read_to_string(dir.path().join("keys/checkpoint.pub")).unwrap();
+    std::fs::write(&proof, &text).unwrap();
+    let line = format!("sessions verify --proof {} --key {}", proof.display(), key.trim());
+    let (exit, said) = tried(&elsewhere.path().join("none"), &line);
+    assert_eq!(exit, Ok(Exit::OK), "{said}");
+    assert!(said.contains(&id.to_string()), "{said}");
+
+    let changed = text.replacen("10.0.0.5", "10.0.0.6", 1);
+    assert_ne!(changed, text);
+    std::fs::write(&proof, changed).unwrap();
+    let (exit, said) = tried(&elsewhere.path().join("none"), &line);
+    assert_eq!(exit, Ok(Exit::DATA));
+    assert!(said.contains("(session)"), "{said}");
+    std::fs::write(&proof, "{}").unwrap();
+    assert!(tried(dir.path(), &line).0.unwrap_err().contains("no evidence"));
+    // Without a key nobody vouches for it.
+    std::fs::write(&proof, &text).unwrap();
+    let nobody = tried(&elsewhere.path().join("none"), &format!("sessions verify --proof {}", proof.display()));
+    assert_ne!(nobody.0, Ok(Exit::OK), "{nobody:?}");
 }

@@ -197,6 +197,22 @@ impl Keys {
         Ok(Self { signer, source, retired })
     }
 
+    /// As [`Keys::load`] for a process beside the one whose log it is: `None` when a key is in force that this process
+    /// cannot see, such as a credential of another's. Then it must not sign, rather than with a key of its own.
+    ///
+    /// # Errors
+    /// What [`Keys::load`] says.
+    pub fn load_beside(places: &KeyPlaces, name: &KeyName) -> Result<Option<Self>, KeyError> {
+        let hidden = places.find()?.is_none() && !read_public(&places.directory.join(PUBLIC))?.is_empty();
+        if hidden { Ok(None) } else { Self::load(places, name).map(Some) }
+    }
+
+    /// Whether the key that signs is no longer the one in force.
+    pub fn is_replaced(&self, state_dir: &Path) -> bool {
+        // What cannot be read now says nothing.
+        public_keys(state_dir).is_ok_and(|keys| keys.first().is_some_and(|first| first != self.public()))
+    }
+
     /// Makes a key of the same name in place of the one in the state directory, whose public part is retired.
     ///
     /// # Errors

@@ -87,6 +87,12 @@ impl Store {
         Ok(count)
     }
 
+    /// The numbers of the segments a session is in.
+    #[must_use]
+    pub fn segments_of(&self, session: &Session) -> Vec<u64> {
+        session.parts.iter().map(|part| self.number(part.index)).collect()
+    }
+
     /// The events that happened in a session, oldest first.
     ///
     /// # Errors

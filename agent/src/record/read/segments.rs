@@ -80,6 +80,12 @@ impl Store {
         0..self.files.len()
     }
 
+    /// The numbers of the segments there are.
+    #[must_use]
+    pub fn segment_numbers(&self) -> Vec<u64> {
+        self.files.iter().map(|file| file.number).collect()
+    }
+
     /// The number of a segment.
     pub(super) fn number(&self, index: usize) -> u64 {
         self.files.get(index).map_or(0, |file| file.number)

@@ -12,10 +12,10 @@ use super::segments::{Segment, Store};
 pub(super) const STATEMENT_COLUMNS: &str = "s.id, r.n, r.time_ns, k.text AS kind, t.text AS statement,
     CASE r.decision WHEN 0 THEN 'allow' WHEN 1 THEN 'deny' WHEN 2 THEN 'would-deny' ELSE 'held' END AS decision,
     d.text AS detail, o.text AS policies, f.text AS facts, r.bytes AS bytes_out, a.bytes AS bytes_in, a.rows,
-    a.boot_ns - r.boot_ns AS duration_ns,
+    a.boot_ns - (r.time_ns - s.started_ns + r.drift_ns) AS duration_ns,
     CASE a.status WHEN 0 THEN 'done' WHEN 1 THEN 'error' WHEN 2 THEN 'cut' END AS status,
     x.text AS error, a.masked, m.text AS masks, r.approval, p.workload, s.person, s.scope, s.target, s.dest_addr,
-    s.dest_port, p.exe, p.uid, p.user, p.login_user, p.unit, r.seq, r.boot_ns";
+    s.dest_port, p.exe, p.uid, p.user, p.login_user, p.unit, r.seq, r.time_ns - s.started_ns + r.drift_ns AS boot_ns";
 /// What stands beside a request `r`, which leads: the order is its.
 pub(super) const STATEMENT_TABLES: &str = "CROSS JOIN session s ON s.seq = r.session
     CROSS JOIN process p ON p.seq = s.process LEFT JOIN response a ON a.session = r.session AND a.n = r.n";

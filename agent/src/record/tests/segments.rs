@@ -1,15 +1,20 @@
 //! Segments that follow one another, requests in them, and what passes.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::{at, block_on, end, identity, start};
+use crate::record::proof::{Checkpoint, KeyPlaces, Keys};
 use crate::record::request::{Direction, Durability, RequestRecord, ResponseRecord, Status};
-use crate::record::{Decision, Options, Outcome, PayloadLimits, Recorder, Role, SessionId, file};
+use crate::record::{
+    Decision, EventKind, EventRecord, Options, Outcome, PayloadLimits, RecordError, Recorder, Role, SessionId,
+    Timestamps, file,
+};
 
 pub(super) fn request(session: SessionId, n: u64) -> RequestRecord {
     RequestRecord {
@@ -138,4 +143,110 @@ fn payloads_are_cut_where_the_limits_say_and_stored_once() {
     assert_eq!(rows, [whole.clone(), whole, cut(500), cut(0), ("out".to_owned(), 0, Some(3000))]);
     let chunks: i64 = conn.query_row("SELECT count(*) FROM chunk", [], |row| row.get(0)).unwrap();
     assert_eq!(chunks, 2, "equal bytes are stored once");
+}
+
+#[test]
+fn a_request_of_a_session_that_is_not_open_is_refused_and_takes_nothing_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let recorder = Recorder::open(dir.path()).unwrap();
+    block_on(async {
+        let session = recorder.begin(start(&identity(1), "10.0.0.5:5432", 7)).await.unwrap();
+        let stranger = SessionId::now();
+        let refused = recorder.request(request(stranger, 0), Durability::BeforeForward);
+        let recorded = recorder.request(request(session, 0), Durability::BeforeForward);
+        let (refused, recorded) = tokio::join!(refused, recorded);
+        assert!(matches!(refused, Err(RecordError::NoSession { session }) if session == stranger), "{refused:?}");
+        recorded.unwrap();
+        recorder.request(request(stranger, 1), Durability::Batched).await.unwrap();
+        recorder.end(session, end(Outcome::Completed)).await.unwrap();
+        let late = recorder.request(request(session, 1), Durability::BeforeForward).await;
+        assert!(matches!(late, Err(RecordError::NoSession { .. })), "{late:?}");
+        recorder.close().await.unwrap();
+    });
+    let conn = Connection::open(super::segment(dir.path())).unwrap();
+    let found: i64 = conn.query_row("SELECT count(*) FROM statements", [], |row| row.get(0)).unwrap();
+    assert_eq!(found, 1);
+}
+
+#[test]
+fn a_segment_damaged_while_it_is_written_is_set_aside_and_what_is_open_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let directory = file::directory(dir.path());
+    let recorder = Recorder::open_as(dir.path(), Role::Daemon, &Options::default()).unwrap();
+    block_on(async {
+        let session = recorder.begin(start(&identity(1), "10.0.0.5:5432", 7)).await.unwrap();
+        recorder.request(request(session, 0), Durability::BeforeForward).await.unwrap();
+        let conn = Connection::open(super::segment(dir.path())).unwrap();
+        conn.execute_batch(
+            "PRAGMA writable_schema = ON;
+             UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'words_search_data')
+             WHERE name = 'request_of'; PRAGMA schema_version = 4711",
+        )
+        .unwrap();
+        drop(conn);
+        for n in 1..4 {
+            recorder.request(request(session, n), Durability::BeforeForward).await.unwrap();
+        }
+        recorder.end(session, end(Outcome::Completed)).await.unwrap();
+        recorder.close().await.unwrap();
+    });
+    assert_eq!(numbers(&directory).iter().map(|(number, _)| *number).collect::<Vec<_>>(), [2]);
+    let aside = fs::read_dir(&directory).unwrap().flatten().map(|e| e.file_name().into_string().unwrap());
+    assert!(aside.into_iter().any(|name| name.starts_with("000001.live.sqlite.damaged-")), "it is kept");
+    let conn = Connection::open(file::segments(&directory).unwrap().pop().unwrap().path).unwrap();
+    let count = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(count("SELECT count(*) FROM statements"), 3);
+    assert_eq!(count("SELECT count(*) FROM sessions WHERE outcome = 'completed' AND continues IS NOT NULL"), 1);
+    assert_eq!(count("SELECT count(*) FROM events WHERE kind = 'store-damaged'"), 1);
+}
+
+#[test]
+fn a_running_daemon_signs_with_the_key_that_was_put_in_force_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { checkpoint_every: Duration::from_millis(20), ..Options::default() };
+    let recorder = Recorder::open_as(dir.path(), Role::Daemon, &options).unwrap();
+    let record = |n: u64| {
+        let detail = Some(n.to_string());
+        let event = EventRecord { detail, ..EventRecord::new(EventKind::Reloaded, Timestamps::now()) };
+        block_on(recorder.event(event)).unwrap();
+    };
+    let rotation = Keys::rotate(&KeyPlaces::new(dir.path(), None)).unwrap();
+    let conn = Connection::open(super::segment(dir.path())).unwrap();
+    let mut n = 0;
+    wait_until("a checkpoint by the new key", || {
+        n += 1;
+        record(n);
+        let note: Option<String> = conn
+            .query_row("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1", [], |row| row.get(0))
+            .optional()
+            .unwrap();
+        note.is_some_and(|note| Checkpoint::open(note.as_bytes(), &[rotation.keys.public().clone()]).is_ok())
+    });
+    let signers: i64 = conn.query_row("SELECT count(*) FROM signer", [], |row| row.get(0)).unwrap();
+    assert_eq!(signers, 2);
+    block_on(recorder.close()).unwrap();
+}
+
+#[test]
+fn who_cannot_see_the_key_in_force_records_and_does_not_sign() {
+    let dir = tempfile::tempdir().unwrap();
+    block_on(Recorder::open_as(dir.path(), Role::Daemon, &Options::default()).unwrap().close()).unwrap();
+    // As with a credential, which is another process's.
+    let secret = dir.path().join("keys/checkpoint.key");
+    let kept = fs::read(&secret).unwrap();
+    fs::remove_file(&secret).unwrap();
+    let recorder = Recorder::open_as(dir.path(), Role::Exec, &Options::default()).unwrap();
+    block_on(async {
+        recorder.event(EventRecord::new(EventKind::Detached, Timestamps::now())).await.unwrap();
+        recorder.close().await.unwrap();
+    });
+    assert!(!secret.exists());
+    fs::write(&secret, kept).unwrap();
+    fs::set_permissions(&secret, PermissionsExt::from_mode(0o600)).unwrap();
+    block_on(Recorder::open_as(dir.path(), Role::Daemon, &Options::default()).unwrap().close()).unwrap();
+    let conn = Connection::open(super::segment(dir.path())).unwrap();
+    let count = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(count("SELECT count(*) FROM signer"), 1);
+    assert_eq!(count("SELECT count(*) FROM event WHERE kind = 'detached'"), 1);
+    assert_eq!(count("SELECT max(size) FROM checkpoint"), count("SELECT size FROM head"));
 }

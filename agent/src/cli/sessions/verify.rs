@@ -1,0 +1,175 @@
+//! `sallyport sessions verify`: whether the store, or the evidence of one session, is what was recorded.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::super::exit::{Exit, Failure};
+use super::super::screen::{Screen, Tone, printable};
+use super::args::{Export, Verify};
+use crate::record::proof::{Checkpoint, Head, VerifierKey, public_keys};
+use crate::record::{Evidence, EvidenceError, Report, Store, evidence, signers, verify};
+
+/// Longest file of checkpoints, keys or evidence that is read, bytes.
+const LONGEST: u64 = 256 << 20;
+
+/// Verifies; exits with 0 when nothing is wrong and with 65 when something is.
+pub(super) fn run(state_dir: &Path, args: &Verify, screen: &mut Screen) -> Result<Exit, Failure> {
+    let (keys, own) = trusted(state_dir, &args.keys)?;
+    let read = |note: &str| read_note(note, &keys);
+    if let Some(path) = &args.proof {
+        return proven(path, &read, screen);
+    }
+    let kept = args.checkpoint.as_deref().map(|path| largest(path, &read)).transpose()?;
+    let report = verify(state_dir, &read, kept.as_ref()).map_err(|e| Failure::new(Exit::NO_INPUT, e.to_string()))?;
+    show(&report, own, kept.as_ref(), screen)?;
+    Ok(if report.is_whole() { Exit::OK } else { Exit::DATA })
+}
+
+/// The keys to trust, and whether nobody but the store vouches for them.
+fn trusted(state_dir: &Path, named: &[String]) -> Result<(Vec<VerifierKey>, bool), Failure> {
+    let failed = |what: String| Failure::new(Exit::NO_INPUT, what);
+    let parse =
+        |text: &str| text.parse::<VerifierKey>().map_err(|e| failed(format!("`{}` is no key: {e}", printable(text))));
+    if !named.is_empty() {
+        let mut keys = Vec::new();
+        for key in named {
+            if key.contains('+') {
+                keys.push(parse(key)?);
+                continue;
+            }
+            let text = read(Path::new(key))?;
+            for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+                keys.push(parse(line)?);
+            }
+        }
+        return Ok((keys, false));
+    }
+    let beside = public_keys(state_dir).unwrap_or_default();
+    if !beside.is_empty() || !state_dir.join("sessions").exists() {
+        return Ok((beside, false));
+    }
+    let own = signers(state_dir).map_err(|e| failed(e.to_string()))?;
+    Ok((own.iter().filter_map(|key| key.parse().ok()).collect(), true))
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        io::stdin().take(LONGEST).read_to_string(&mut text)
+    } else {
+        fs::File::open(path).and_then(|file| file.take(LONGEST).read_to_string(&mut text))
+    };
+    match read {
+        Ok(_) => Ok(text),
+        Err(e) => Err(Failure::new(Exit::NO_INPUT, format!("cannot read {}: {e}", path.display()))),
+    }
+}
+
+/// The largest checkpoint of a file. Notes follow one another with an empty line after each.
+fn largest(path: &Path, read_note: &dyn Fn(&str) -> Result<Head, String>) -> Result<Head, Failure> {
+    let text = read(path)?;
+    let mut notes = vec![String::new()];
+    let mut signed = false;
+    for line in text.lines() {
+        let signature = line.starts_with('\u{2014}');
+        if signed && !signature {
+            notes.push(String::new());
+        }
+        if let Some(note) = notes.last_mut().filter(|note| !(note.is_empty() && line.is_empty())) {
+            note.push_str(line);
+            note.push('\n');
+        }
+        signed = signature;
+    }
+    let heads = notes.iter().filter(|note| !note.is_empty()).map(|note| read_note(note));
+    let mut heads = heads.collect::<Result<Vec<_>, _>>().map_err(|why| {
+        Failure::new(Exit::DATA, format!("{} holds a checkpoint that is not to be trusted: {why}", path.display()))
+    })?;
+    heads.sort_by_key(|head| head.size);
+    heads.pop().ok_or_else(|| Failure::new(Exit::DATA, format!("{} holds no checkpoint", path.display())))
+}
+
+/// Writes a session with its proof.
+pub(super) fn export(state_dir: &Path, store: &Store, args: &Export, screen: &mut Screen) -> Result<(), Failure> {
+    let id = args.id.as_deref().unwrap_or_default();
+    let session = store.session(id)?.detail.session.id;
+    let keys = trusted(state_dir, &[])?.0;
+    let made = evidence(state_dir, session, &|note| read_note(note, &keys)).map_err(|error| {
+        let exit = match error {
+            EvidenceError::NotSigned | EvidenceError::NoSession(_) => Exit::NO_INPUT,
+            EvidenceError::Store(_) => Exit::IO,
+            EvidenceError::Damaged
+            | EvidenceError::Form(_)
+            | EvidenceError::Checkpoint(_)
+            | EvidenceError::Record { .. }
+            | EvidenceError::OfAnother(_) => Exit::DATA,
+        };
+        Failure::caused(exit, &error)
+    })?;
+    Ok(screen.json(&made)?)
+}
+
+fn read_note(note: &str, keys: &[VerifierKey]) -> Result<Head, String> {
+    let opened = Checkpoint::open(note.as_bytes(), keys).map_err(|error| error.to_string());
+    opened.map(|(checkpoint, _)| checkpoint.head)
+}
+
+fn proven(path: &Path, read_note: &dyn Fn(&str) -> Result<Head, String>, screen: &mut Screen) -> Result<Exit, Failure> {
+    let evidence = Evidence::parse(&read(path)?).map_err(|e| Failure::new(Exit::DATA, e.to_string()))?;
+    let outcome = evidence.prove(read_note);
+    if screen.is_json() {
+        let (whole, detail) = match &outcome {
+            Ok((head, records)) => (true, format!("{records} records under the checkpoint of size {}", head.size)),
+            Err(why) => (false, why.to_string()),
+        };
+        screen.json(&serde_json::json!({ "session": evidence.session, "proven": whole, "detail": detail }))?;
+        return Ok(if whole { Exit::OK } else { Exit::DATA });
+    }
+    match outcome {
+        Ok((head, records)) => {
+            let said = format!("Session {} is proven", printable(&evidence.session));
+            screen.line(&screen.tinted(&said, Tone::Head))?;
+            screen.line(&format!("{records} records, all under the checkpoint of size {}", head.size))?;
+            Ok(Exit::OK)
+        }
+        Err(why) => {
+            screen.line(&screen.tinted("This proves nothing", Tone::Bad))?;
+            screen.line(&printable(&why.to_string()))?;
+            Ok(Exit::DATA)
+        }
+    }
+}
+
+fn show(report: &Report, own: bool, kept: Option<&Head>, screen: &mut Screen) -> Result<(), Failure> {
+    if screen.is_json() {
+        return Ok(screen.json(report)?);
+    }
+    let whole = report.is_whole();
+    let (said, tone) = if whole { ("The store is whole", Tone::Good) } else { ("The store is damaged", Tone::Bad) };
+    screen.line(&screen.tinted(said, tone))?;
+    for finding in &report.findings {
+        let at = finding.record.map_or_else(String::new, |record| format!(", record {record}"));
+        let table = finding.table.map_or_else(String::new, |table| format!(" ({table})"));
+        let place = format!("segment {}{at}{table}", finding.segment);
+        screen.line(&format!("  {}: {place}: {}", finding.damage, printable(&finding.detail)))?;
+    }
+    screen.line(&format!(
+        "  {} records in {} segments; {} checkpoints, the last over {} records; root {}",
+        report.records, report.segments, report.checkpoints, report.signed, report.root
+    ))?;
+    if report.pruned > 0 {
+        screen.line(&format!("  {} older segments were removed in order", report.pruned))?;
+    }
+    if whole && report.signed < report.size {
+        let unsigned = report.size - report.signed;
+        screen.line(&format!("  the last {unsigned} records are not under a checkpoint yet"))?;
+    }
+    if own {
+        screen.line("  nobody but the store vouches for its keys: give the one you know with --key")?;
+    }
+    if kept.is_none() {
+        screen.line("  a cut end shows only to a checkpoint kept elsewhere: --checkpoint FILE")?;
+    }
+    Ok(())
+}
