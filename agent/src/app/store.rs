@@ -1,8 +1,8 @@
 //! How the configuration wants the store kept.
 
 use crate::{
-    config::Config,
-    record::{Options, PayloadLimits, Retention},
+    config::{self, Config},
+    record::{Durability, Options, PayloadLimits, Retention},
 };
 
 /// What of a configuration concerns the store.
@@ -15,6 +15,11 @@ pub(super) fn options(config: &Config) -> Options {
         checkpoint_every: audit.checkpoint_every,
         checkpoint_file: audit.checkpoint_file.clone(),
         key_file: audit.key_file.clone(),
+        durability: match audit.durability {
+            config::Durability::ByRequest => None,
+            config::Durability::BeforeForward => Some(Durability::BeforeForward),
+            config::Durability::Batched => Some(Durability::Batched),
+        },
         payload: PayloadLimits {
             event: usize::try_from(audit.payload_per_event).unwrap_or(usize::MAX),
             session: audit.payload_per_session,

@@ -9,6 +9,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 use super::exit::Exit;
 use super::report::args::Report;
 use super::sessions::args::Sessions;
+use super::when::When;
 use crate::config::{DEFAULT_RUNTIME_DIR, DEFAULT_STATE_DIR, ScopeName, duration};
 use crate::control::{BypassLength, Reason};
 
@@ -165,8 +166,34 @@ pub enum Policy {
         #[arg(value_name = "PATH")]
         paths: Vec<PathBuf>,
         /// The question as JSON: identity, target, execute or reveal, given; `-` for standard input
-        #[arg(long, value_name = "FILE")]
-        question: PathBuf,
+        #[arg(long, value_name = "FILE", required_unless_present = "recorded")]
+        question: Option<PathBuf>,
+        /// What was recorded: a connection by its id, or one of its requests by ID/N
+        #[arg(long, value_name = "ID", conflicts_with = "question")]
+        recorded: Option<String>,
+    },
+    /// Say which recorded connections and requests two sets decide differently
+    ///
+    /// Exits with 65 when there are any. Alike ones within an hour are asked once, as the first of them was.
+    Diff {
+        /// One file or directory
+        #[arg(value_name = "A")]
+        before: PathBuf,
+        /// The other
+        #[arg(value_name = "B")]
+        after: PathBuf,
+        /// The store [default: the one of --state-dir]
+        #[arg(long, value_name = "DIR")]
+        against: Option<PathBuf>,
+        /// Not older than: `30d` ago, `2026-01-31`
+        #[arg(long, value_name = "TIME", value_parser = When::parse)]
+        since: Option<When>,
+    },
+    /// Write policies that permit what was let through so far, and nothing more
+    Suggest {
+        /// Not older than: `30d` ago, `2026-01-31`
+        #[arg(long, value_name = "TIME", value_parser = When::parse)]
+        since: Option<When>,
     },
 }
 

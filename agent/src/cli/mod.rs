@@ -66,7 +66,7 @@ fn dispatch(cli: &Cli, screen: &mut Screen) -> Result<Exit, Failure> {
             sessions::run(&cli.global.dirs().state, command, screen, || configuration(cli))
         }
         Command::Report { command } => report::run(&cli.global.dirs().state, command, screen, || scopes(cli)),
-        Command::Policy { command } => policy::run(|| configuration(cli), command, screen),
+        Command::Policy { command } => policy::run(|| configuration(cli), &cli.global.dirs().state, command, screen),
         Command::Bypass(args) => {
             needs_root("bypass")?;
             bypass::run(&configuration(cli)?, args, screen)

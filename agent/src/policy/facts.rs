@@ -175,7 +175,7 @@ fn path<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     parts.join("/")
 }
 
-fn table_id(target: &str, name: &TableName) -> String {
+pub(super) fn table_id(target: &str, name: &TableName) -> String {
     path([target, &name.database, &name.schema, &name.table])
 }
 

@@ -16,6 +16,7 @@ mod protocol;
 pub mod question;
 mod set;
 mod shape;
+mod suggest;
 #[cfg(test)]
 mod tests;
 mod vocabulary;
@@ -29,4 +30,5 @@ pub use permit::{Denial, Denied, Gate, Permitted, connect};
 pub use protocol::Protocol;
 pub use question::Question;
 pub use set::{Cause, Outcome, PolicySet, Verdict, Version};
+pub use suggest::{Seen, Suggestion, suggest};
 pub use vocabulary::{Action, SCHEMA, VocabularyError};

@@ -266,7 +266,7 @@ pub struct Route {
     pub path: String,
 }
 
-/// A request's facts; see the schema for what each means.
+/// A request's facts; see the schema for what each means. As JSON they are what is recorded with the request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "each is explained once, in the schema")]
@@ -274,20 +274,35 @@ pub struct Execute {
     pub resource: Resource,
     pub opaque: bool,
     pub bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub verb: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kinds: Option<BTreeSet<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub statements: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reads: Option<BTreeSet<TableName>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub writes: Option<BTreeSet<TableName>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub columns_read: Option<BTreeSet<ColumnName>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub columns_written: Option<BTreeSet<ColumnName>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub classes_read: Option<BTreeSet<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub classes_written: Option<BTreeSet<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub functions: Option<BTreeSet<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub has_predicate: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub protected_predicates: Option<BTreeSet<ColumnName>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown_parts: Option<BTreeSet<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub estimated_rows: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub counted_rows: Option<u64>,
 }
 

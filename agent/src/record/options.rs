@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Timestamps;
+use super::request::Durability;
 use super::retain::Retention;
 
 /// Sizes, times and keys of a store.
@@ -21,6 +22,8 @@ pub struct Options {
     pub checkpoint_file: Option<PathBuf>,
     /// The key that signs them; `None` for the one beside the store.
     pub key_file: Option<PathBuf>,
+    /// How durable every request is; `None` leaves it to what the request does.
+    pub durability: Option<Durability>,
     /// What is kept of payloads.
     pub payload: PayloadLimits,
     /// What is removed, and when.
@@ -55,6 +58,7 @@ impl Default for Options {
             checkpoint_every: Duration::from_secs(60),
             checkpoint_file: None,
             key_file: None,
+            durability: None,
             payload: PayloadLimits::default(),
             retention: Retention::default(),
             encrypt: false,

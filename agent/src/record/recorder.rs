@@ -37,6 +37,7 @@ impl Role {
 pub struct Recorder {
     queue: Arc<Handle>,
     limits: PayloadLimits,
+    durability: Option<Durability>,
     keys: Option<Arc<ChunkKeys>>,
 }
 
@@ -75,7 +76,12 @@ impl Recorder {
     pub fn open_as(state_dir: &Path, role: Role, options: &Options) -> Result<Self, RecordError> {
         let keys = options.encrypt.then(|| ChunkKeys::load(options.payload_key.as_deref())).transpose()?;
         let queue = opening::start(state_dir, options, role)?;
-        Ok(Self { queue: Arc::new(Handle(queue)), limits: options.payload, keys: keys.map(Arc::new) })
+        Ok(Self {
+            queue: Arc::new(Handle(queue)),
+            limits: options.payload,
+            durability: options.durability,
+            keys: keys.map(Arc::new),
+        })
     }
 
     /// Records that a session begins. From the return on the record survives `kill -9`: it is in the intents, or in the
@@ -112,13 +118,13 @@ impl Recorder {
         self.ask(|reply| Command::Event { event: Box::new(event), reply }).await
     }
 
-    /// Records a request with its decision, as durably as asked.
+    /// Records a request with its decision, as durably as asked or, before that, as the configuration says.
     ///
     /// # Errors
     /// When it could not be recorded: it must not be forwarded.
     pub async fn request(&self, request: RequestRecord, durability: Durability) -> Result<(), RecordError> {
         let request = Box::new(request);
-        match durability {
+        match self.durability.unwrap_or(durability) {
             Durability::BeforeForward => self.ask(|reply| Command::Request { request, reply: Some(reply) }).await,
             Durability::Batched => self.queue.add_later(Command::Request { request, reply: None }).await,
         }

@@ -18,20 +18,34 @@ struct Explained<'a> {
     verdict: &'a Verdict,
     client_text: String,
     would_change: Vec<String>,
+    /// What was decided at the time, of something recorded.
+    recorded: Option<String>,
 }
 
-/// Reads a question, decides it, and says why.
-pub(super) fn run(set: &PolicySet, path: &Path, zone: &Zone, screen: &mut Screen) -> Result<Exit, Failure> {
+/// Reads a question.
+pub(super) fn question(path: &Path, zone: &Zone) -> Result<Question, Failure> {
     let text =
         read(path).map_err(|error| Failure::new(Exit::NO_INPUT, format!("cannot read {}: {error}", path.display())))?;
     let wrong = |error: &dyn std::fmt::Display| Failure::new(Exit::DATA, format!("{}: {error}", path.display()));
     let written: Written = serde_json::from_str(&text).map_err(|error| wrong(&error))?;
-    let question = written.question(zone).map_err(|error| wrong(&error))?;
-    let verdict = set.judge(&question);
-    let would_change = changes(set, &question, &verdict);
+    written.question(zone).map_err(|error| wrong(&error))
+}
+
+/// Decides a question, and says why. `recorded` is what was decided at the time.
+pub(super) fn run(
+    set: &PolicySet,
+    question: &Question,
+    recorded: Option<String>,
+    screen: &mut Screen,
+) -> Result<Exit, Failure> {
+    let verdict = set.judge(question);
+    let would_change = changes(set, question, &verdict);
     if screen.is_json() {
-        screen.json(&Explained { verdict: &verdict, client_text: verdict.client_text(), would_change })?;
+        screen.json(&Explained { verdict: &verdict, client_text: verdict.client_text(), would_change, recorded })?;
         return Ok(Exit::OK);
+    }
+    if let Some(recorded) = recorded {
+        screen.line(&format!("recorded as {}; by these policies:", printable(&recorded)))?;
     }
     let tone = if verdict.allows() { Tone::Good } else { Tone::Bad };
     screen.line(&screen.tinted(&outcome(&verdict), tone))?;

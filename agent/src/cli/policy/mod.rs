@@ -1,6 +1,9 @@
 //! `sallyport policy`: what policies say, before anybody depends on it.
 
+mod diff;
 mod explain;
+mod recorded;
+mod suggest;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -9,31 +12,59 @@ use super::args::Policy;
 use super::exit::{Exit, Failure};
 use super::screen::{Screen, Tone};
 use crate::config::Config;
-use crate::policy::{Finding, PolicySet, Rejected, check, load};
+use crate::policy::{Finding, PolicySet, Rejected, Zone, check, load};
 
-/// Carries one of them out. The configuration is read only for a directory that was not named.
+/// Carries one of them out on the store below `state_dir`. The configuration is read only when it is needed.
 pub(super) fn run(
     configuration: impl FnOnce() -> Result<Config, Failure>,
+    state_dir: &Path,
     command: &Policy,
     screen: &mut Screen,
 ) -> Result<Exit, Failure> {
-    let (Policy::Check { paths } | Policy::Test { paths, .. } | Policy::Explain { paths, .. }) = command;
-    let (paths, zone) = if paths.is_empty() {
-        let config = configuration()?.policy;
-        (vec![config.directory], config.zone)
-    } else {
-        (paths.clone(), crate::policy::Zone::default())
-    };
-    let set = set(&paths)?;
-    match command {
-        Policy::Check { .. } => good(&set, screen),
-        Policy::Test { cases, expected, write, .. } => {
-            let first = paths.first().map(PathBuf::as_path).unwrap_or(Path::new("."));
-            let files = test::Files::beside(first, cases.as_deref(), expected.as_deref());
-            test::run(&set, &files, *write, screen)
+    let (paths, cases, expected, write) = match command {
+        Policy::Check { paths } => {
+            return good(&set(&configured(paths, configuration)?.0)?, screen);
         }
-        Policy::Explain { question, .. } => explain::run(&set, question, &zone, screen),
+        Policy::Explain { paths, question, recorded } => {
+            let (paths, zone) = configured(paths, configuration)?;
+            let (question, decision) = match (question, recorded) {
+                (_, Some(name)) => {
+                    let (question, decision) = recorded::named(state_dir, name, &zone)?;
+                    (question, Some(decision))
+                }
+                (Some(path), None) => (explain::question(path, &zone)?, None),
+                (None, None) => return Err(Failure::new(Exit::USAGE, "name --question FILE or --recorded ID")),
+            };
+            return explain::run(&set(&paths)?, &question, decision, screen);
+        }
+        Policy::Diff { before, after, against, since } => {
+            let sets = (set(std::slice::from_ref(before))?, set(std::slice::from_ref(after))?);
+            let zone = configuration().map(|config| config.policy.zone).unwrap_or_default();
+            let (all, unknown) = recorded::since(against.as_deref().unwrap_or(state_dir), *since, &zone)?;
+            return diff::run((&sets.0, &sets.1), (&all, unknown), screen);
+        }
+        Policy::Suggest { since } => {
+            let (all, unknown) = recorded::since(state_dir, *since, &Zone::default())?;
+            return suggest::run(all, unknown, screen);
+        }
+        Policy::Test { paths, cases, expected, write } => (paths, cases, expected, *write),
+    };
+    let (paths, _) = configured(paths, configuration)?;
+    let first = paths.first().map(PathBuf::as_path).unwrap_or(Path::new("."));
+    let files = test::Files::beside(first, cases.as_deref(), expected.as_deref());
+    test::run(&set(&paths)?, &files, write, screen)
+}
+
+/// The paths that were named, or else the configured directory and zone.
+fn configured(
+    paths: &[PathBuf],
+    configuration: impl FnOnce() -> Result<Config, Failure>,
+) -> Result<(Vec<PathBuf>, Zone), Failure> {
+    if !paths.is_empty() {
+        return Ok((paths.to_vec(), Zone::default()));
     }
+    let config = configuration()?.policy;
+    Ok((vec![config.directory], config.zone))
 }
 
 /// Everything below the paths, as one set.

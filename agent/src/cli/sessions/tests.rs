@@ -52,7 +52,11 @@ fn written(tags: Option<&str>) -> (tempfile::TempDir, SessionId) {
             asked.kind = hostile();
             asked.statement = Some(format!("select needle {HOSTILE}").into());
             asked.detail = Some(hostile());
-            asked.facts = Some(serde_json::json!({ "tables": { "read": [HOSTILE] } }).to_string().into());
+            asked.facts = Some(
+                serde_json::json!({ "reads": [{ "database": "d", "schema": HOSTILE, "table": HOSTILE }] })
+                    .to_string()
+                    .into(),
+            );
             recorder.request(asked, Durability::Batched).await.unwrap();
         }
         let answered = ResponseRecord {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::super::{SessionId, StoreError};
-use super::found::{ApprovalRow, parsed};
+use super::found::{ApprovalRow, parsed, table_name};
 use super::list::hex;
 use super::segments::{Segment, Store};
 
@@ -324,10 +324,10 @@ impl Review {
             let count = row.get::<_, i64>("count")?.cast_unsigned();
             let facts = parsed(row.get("facts")?);
             let mut touched: Vec<(Option<String>, Option<&'static str>)> = Vec::new();
-            for access in ["read", "written"] {
-                let tables = facts.get("tables").and_then(|tables| tables.get(access)).and_then(Json::as_array);
-                let names = tables.into_iter().flatten().filter_map(Json::as_str);
-                touched.extend(names.map(|name| (Some(name.to_owned()), Some(access))));
+            for (key, access) in [("reads", "read"), ("writes", "written")] {
+                let tables = facts.get(key).and_then(Json::as_array);
+                let names = tables.into_iter().flatten().filter_map(table_name);
+                touched.extend(names.map(|name| (Some(name), Some(access))));
             }
             if touched.is_empty() {
                 touched.push((None, None));

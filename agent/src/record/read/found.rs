@@ -104,6 +104,12 @@ pub struct SessionDetail {
     pub tags: Option<String>,
 }
 
+/// `schema.table` of one of the tables in the facts of a request.
+pub fn table_name(table: &serde_json::Value) -> Option<String> {
+    let part = |name| table.get(name).and_then(serde_json::Value::as_str);
+    Some(format!("{}.{}", part("schema")?, part("table")?))
+}
+
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EventRow {

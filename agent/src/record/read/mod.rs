@@ -5,6 +5,7 @@
 //! the next one: the first row stands for it, and what came later is laid over it.
 
 mod access;
+mod asked;
 mod carried;
 mod columns;
 mod drivers;
@@ -26,9 +27,10 @@ pub use access::{
     AccessReview, ApprovalUse, Credential, Denial, Identity as ReviewedWho, Masking, ReviewedIdentity, StatementUse,
     TargetUse,
 };
+pub use asked::Asked;
 pub use columns::{Column, View, views};
 pub use filter::Filter;
-pub use found::{ApprovalRow, EventRow, SessionDetail, SessionRow, StatementRow};
+pub use found::{ApprovalRow, EventRow, SessionDetail, SessionRow, StatementRow, table_name};
 pub use indexes::INDEXES;
 pub use list::Page;
 pub use one::Session;

@@ -25,7 +25,7 @@ pub(crate) fn request(session: SessionId, n: u64, statement: &str, decision: Dec
         statement: Some(statement.into()),
         decision,
         policies: Some(r#"["p1"]"#.into()),
-        facts: Some(r#"{"tables":{"read":["public.orders"],"written":[]}}"#.into()),
+        facts: Some(r#"{"reads":[{"database":"shop","schema":"public","table":"orders"}],"writes":[]}"#.into()),
         bytes: Some(20),
         detail: (decision == Decision::Deny).then(|| "not yours".into()),
         approval: (decision == Decision::Held).then_some([9; 16]),

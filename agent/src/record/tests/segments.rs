@@ -250,3 +250,23 @@ fn who_cannot_see_the_key_in_force_records_and_does_not_sign() {
     assert_eq!(count("SELECT count(*) FROM event WHERE kind = 'detached'"), 1);
     assert_eq!(count("SELECT max(size) FROM checkpoint"), count("SELECT size FROM head"));
 }
+
+#[test]
+fn the_configuration_says_how_durable_a_request_is_whatever_it_does() {
+    for (configured, asked, at_once) in [
+        (None, Durability::Batched, false),
+        (None, Durability::BeforeForward, true),
+        (Some(Durability::BeforeForward), Durability::Batched, true),
+        (Some(Durability::Batched), Durability::BeforeForward, false),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options { durability: configured, ..Options::default() };
+        let recorder = Recorder::open_as(dir.path(), Role::Exec, &options).unwrap();
+        block_on(async {
+            // Of a session that is not open: who is told so has waited for the record.
+            let told = recorder.request(request(SessionId::now(), 0), asked).await;
+            assert_eq!(told.is_err(), at_once, "{configured:?} {asked:?}");
+            recorder.close().await.unwrap();
+        });
+    }
+}

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use crate::record::read::{SessionRow, StatementRow};
+use crate::record::read::{SessionRow, StatementRow, table_name};
 use crate::record::{EventRow, SessionDetail};
 
 const VERSION: &str = "1.3.0";
@@ -308,10 +308,9 @@ fn actor(detail: &SessionDetail) -> Value {
 }
 
 /// The first table a statement writes, or else reads.
-fn table(facts: &Value) -> Option<&str> {
-    let tables = facts.get("tables")?;
-    let first = |access: &str| tables.get(access).and_then(Value::as_array).and_then(|all| all.first());
-    first("written").or_else(|| first("read")).and_then(Value::as_str)
+fn table(facts: &Value) -> Option<String> {
+    let first = |access: &str| facts.get(access).and_then(Value::as_array).and_then(|all| all.first());
+    first("writes").or_else(|| first("reads")).and_then(table_name)
 }
 
 fn is_http(kind: &str) -> bool {
