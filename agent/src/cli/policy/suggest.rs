@@ -20,8 +20,8 @@ pub(super) fn run(recorded: Vec<Recorded>, unknown: u64, screen: &mut Screen) ->
         return Ok(Exit::OK);
     }
     screen.line(&format!(
-        "// {} policies that permit {} of the {asked} connections and requests that were let through.",
-        made.policies, made.permitted
+        "// Of {asked} connections and requests that were let through, these permit {}.",
+        made.permitted
     ))?;
     screen.line("// Read them before they are put in force: what was seen need not be what should be.")?;
     for (what, count) in &made.left_out {

@@ -85,6 +85,11 @@ impl Who<'_> {
     }
 }
 
+/// `1 record`, `2 records`.
+pub fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -27,10 +27,9 @@ pub(super) fn hold(
         // A connection's id may be all digits as well: short ones are numbers.
         Ok(number) if what.len() <= 6 => {
             if !known.contains(&number) {
-                let of = known
-                    .first()
-                    .zip(known.last())
-                    .map_or_else(String::new, |(a, z)| format!(": there are {a} to {z}"));
+                let of = known.first().zip(known.last()).map_or_else(String::new, |(a, z)| {
+                    if a == z { format!(": there is {a}") } else { format!(": there are {a} to {z}") }
+                });
                 return Err(Failure::new(Exit::NO_INPUT, format!("there is no segment {number}{of}")));
             }
             BTreeSet::from([number])

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::super::exit::{Exit, Failure};
 use super::super::screen::{Screen, Tone, printable};
+use super::amount::counted;
 use super::args::{Export, Verify};
 use crate::record::proof::{Checkpoint, Head, VerifierKey, public_keys};
 use crate::record::{Evidence, EvidenceError, Report, Store, evidence, signers, verify};
@@ -15,13 +16,26 @@ const LONGEST: u64 = 256 << 20;
 
 /// Verifies; exits with 0 when nothing is wrong and with 65 when something is.
 pub(super) fn run(state_dir: &Path, args: &Verify, screen: &mut Screen) -> Result<Exit, Failure> {
-    let (keys, own) = trusted(state_dir, &args.keys)?;
+    if args.proof.is_none() {
+        // Says what is the matter with a store that is not there or may not be read.
+        drop(Store::open_read_only(state_dir)?);
+    }
+    let (keys, own) = if args.proof.is_some() && args.keys.is_empty() {
+        let beside = public_keys(state_dir).unwrap_or_default();
+        if beside.is_empty() {
+            let said = "no key is known here: give the one of the host that recorded it with --key";
+            return Err(Failure::new(Exit::USAGE, said));
+        }
+        (beside, false)
+    } else {
+        trusted(state_dir, &args.keys)?
+    };
     let read = |note: &str| read_note(note, &keys);
     if let Some(path) = &args.proof {
         return proven(path, &read, screen);
     }
     let kept = args.checkpoint.as_deref().map(|path| largest(path, &read)).transpose()?;
-    let report = verify(state_dir, &read, kept.as_ref()).map_err(|e| Failure::new(Exit::NO_INPUT, e.to_string()))?;
+    let report = verify(state_dir, &read, kept.as_ref()).map_err(|e| Failure::caused(Exit::IO, &e))?;
     show(&report, own, kept.as_ref(), screen)?;
     Ok(if report.is_whole() { Exit::OK } else { Exit::DATA })
 }
@@ -46,10 +60,10 @@ fn trusted(state_dir: &Path, named: &[String]) -> Result<(Vec<VerifierKey>, bool
         return Ok((keys, false));
     }
     let beside = public_keys(state_dir).unwrap_or_default();
-    if !beside.is_empty() || !state_dir.join("sessions").exists() {
+    if !beside.is_empty() {
         return Ok((beside, false));
     }
-    let own = signers(state_dir).map_err(|e| failed(e.to_string()))?;
+    let own = signers(state_dir).map_err(|e| Failure::caused(Exit::IO, &e))?;
     Ok((own.iter().filter_map(|key| key.parse().ok()).collect(), true))
 }
 
@@ -130,7 +144,11 @@ fn proven(path: &Path, read_note: &dyn Fn(&str) -> Result<Head, String>, screen:
         Ok((head, records)) => {
             let said = format!("Session {} is proven", printable(&evidence.session));
             screen.line(&screen.tinted(&said, Tone::Head))?;
-            screen.line(&format!("{records} records, all under the checkpoint of size {}", head.size))?;
+            screen.line(&format!(
+                "{}, all under the checkpoint of size {}",
+                counted(records as u64, "record"),
+                head.size
+            ))?;
             Ok(Exit::OK)
         }
         Err(why) => {
@@ -155,15 +173,19 @@ fn show(report: &Report, own: bool, kept: Option<&Head>, screen: &mut Screen) ->
         screen.line(&format!("  {}: {place}: {}", finding.damage, printable(&finding.detail)))?;
     }
     screen.line(&format!(
-        "  {} records in {} segments; {} checkpoints, the last over {} records; root {}",
-        report.records, report.segments, report.checkpoints, report.signed, report.root
+        "  {} in {}; {}, the last over {}; root {}",
+        counted(report.records, "record"),
+        counted(report.segments, "segment"),
+        counted(report.checkpoints, "checkpoint"),
+        counted(report.signed, "record"),
+        report.root
     ))?;
     if report.pruned > 0 {
-        screen.line(&format!("  {} older segments were removed in order", report.pruned))?;
+        screen.line(&format!("  before that, {} removed in order", counted(report.pruned, "segment")))?;
     }
     if whole && report.signed < report.size {
         let unsigned = report.size - report.signed;
-        screen.line(&format!("  the last {unsigned} records are not under a checkpoint yet"))?;
+        screen.line(&format!("  {} at the end not under a checkpoint yet", counted(unsigned, "record")))?;
     }
     if own {
         screen.line("  nobody but the store vouches for its keys: give the one you know with --key")?;
