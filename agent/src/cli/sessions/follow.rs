@@ -11,7 +11,7 @@ use super::amount::{Who, bytes, endpoint, length, time};
 use super::args::Follow;
 use super::list::{destination, who};
 use super::show::{text, tone_of};
-use crate::record::read::{Followed, StatementRow, Tail};
+use crate::record::read::{ApprovalRow, Followed, StatementRow, Tail};
 use crate::record::{EventRow, SessionRow, Store};
 
 /// How often the store is asked; asking costs a few reads of memory.
@@ -48,6 +48,7 @@ fn print(followed: &Followed, screen: &mut Screen) -> Result<(), Failure> {
             Followed::Ended(record) => screen.json(&Line { what: "session-ended", record }),
             Followed::Statement(record) => screen.json(&Line { what: "statement", record }),
             Followed::Response(record) => screen.json(&Line { what: "response", record }),
+            Followed::Approval(record) => screen.json(&Line { what: "approval", record }),
             Followed::Event(record) => screen.json(&Line { what: "event", record }),
         }?);
     }
@@ -56,6 +57,7 @@ fn print(followed: &Followed, screen: &mut Screen) -> Result<(), Failure> {
         Followed::Ended(row) => ended(row, screen),
         Followed::Statement(row) => statement(row, screen),
         Followed::Response(row) => format!("{}  answer     {}", time(row.time_ns), came_back(row)),
+        Followed::Approval(row) => approval(row, screen),
         Followed::Event(row) => event(row, screen),
     };
     Ok(screen.line(line.trim_end())?)
@@ -93,6 +95,19 @@ fn came_back(row: &StatementRow) -> String {
     let parts = [rows, row.duration_ns.map(length), masked, row.error.as_deref().map(one_line)];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     format!("{}/{}  {}", row.session_id, row.sequence, parts.join(", "))
+}
+
+fn approval(row: &ApprovalRow, screen: &Screen) -> String {
+    let tone = match row.state.as_str() {
+        "approved" => Tone::Good,
+        "pending" => Tone::Head,
+        _ => Tone::Warn,
+    };
+    let state = screen.tinted(&one_line(&row.state), tone);
+    let session = row.session_id.map(|id| format!("  of {id}")).unwrap_or_default();
+    let by = row.by.as_deref().map(|by| format!("  by {}", one_line(by))).unwrap_or_default();
+    let reason = row.reason.as_deref().map(|reason| format!(": {}", one_line(reason))).unwrap_or_default();
+    format!("{}  approval   {}  {state}{session}{by}{reason}", time(row.requested_ns), row.id)
 }
 
 fn event(row: &EventRow, screen: &Screen) -> String {

@@ -15,6 +15,10 @@ const DETAIL_COLUMNS: &str = "s.netns, s.started_boot_ns, e.ended_boot_ns,
     p.started_boot_ns AS process_started_boot_ns, p.exe_sha256, p.exe_on_host, p.argv, p.gid, p.login_session,
     p.user_unit, p.slice, p.cgroup, p.cgroup_id, p.parents, p.attestation, s.tls, s.policies, s.tags";
 
+/// What [`step`] reads.
+pub(super) const APPROVAL_COLUMNS: &str =
+    "a.id, s.id AS session_id, a.n, a.state, a.digest, a.time_ns, a.by, a.reason, a.data";
+
 /// One session and where its rows are.
 #[derive(Clone, Debug)]
 pub struct Session {
@@ -141,8 +145,7 @@ impl Store {
     /// Approvals with all their steps made into one row, in the order they were asked for.
     fn approvals_where(&self, condition: &str, value: &str) -> Result<Vec<Approval>, StoreError> {
         let sql = format!(
-            "SELECT a.id, s.id AS session_id, a.n, a.state, a.digest, a.time_ns, a.by, a.reason, a.data
-            FROM approval a LEFT JOIN session s ON s.seq = a.session WHERE {condition} ORDER BY a.seq"
+            "SELECT {APPROVAL_COLUMNS} FROM approval a LEFT JOIN session s ON s.seq = a.session WHERE {condition} ORDER BY a.seq"
         );
         let mut known: HashMap<[u8; 16], usize> = HashMap::new();
         let mut found: Vec<Approval> = Vec::new();
@@ -193,7 +196,7 @@ impl Store {
     }
 }
 
-fn step(row: &Row<'_>) -> rusqlite::Result<Approval> {
+pub(super) fn step(row: &Row<'_>) -> rusqlite::Result<Approval> {
     let id: [u8; 16] = row.get("id")?;
     let session = row.get::<_, Option<[u8; 16]>>("session_id")?.map(SessionId::from_bytes);
     Ok(Approval {

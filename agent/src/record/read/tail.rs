@@ -7,8 +7,9 @@ use rusqlite::Row;
 use super::super::StoreError;
 use super::events::{EVENT_COLUMNS, EVENT_TABLES};
 use super::filter::{Filter, Sql};
-use super::found::{EventRow, SessionRow, StatementRow, event_row, session_row, statement_row};
+use super::found::{ApprovalRow, EventRow, SessionRow, StatementRow, event_row, session_row, statement_row};
 use super::list::{SESSION_COLUMNS, SESSION_TABLES};
+use super::one::{APPROVAL_COLUMNS, step};
 use super::segments::{Segment, Store};
 use super::statements::{STATEMENT_COLUMNS, STATEMENT_TABLES, STATEMENT_WORDS};
 
@@ -26,6 +27,8 @@ pub enum Followed {
     Statement(StatementRow),
     /// What came back for a statement given before.
     Response(StatementRow),
+    /// A step of an approval, given as one that stands like this.
+    Approval(ApprovalRow),
     /// Anything else.
     Event(EventRow),
 }
@@ -106,6 +109,9 @@ impl Tail {
             }
             step.add_ended()?;
         }
+        if any_stand && !filter.masked && filter.decision.is_none() {
+            step.add_approvals()?;
+        }
         if any_stand {
             step.add_statements()?;
             step.add_responses()?;
@@ -182,6 +188,14 @@ impl Step<'_> {
         }
         let columns = format!("{EVENT_COLUMNS}, v.seq AS at");
         self.add(&columns, EVENT_TABLES, sql, |row| Ok(Followed::Event(event_row(row)?)))
+    }
+
+    fn add_approvals(&mut self) -> Result<(), StoreError> {
+        let mut sql = self.within("a.seq");
+        sql.by("a.state = ?", self.filter.approval.map(|state| state.as_str().to_owned()));
+        let tables = "approval a LEFT JOIN session s ON s.seq = a.session LEFT JOIN process p ON p.seq = s.process";
+        let columns = format!("{APPROVAL_COLUMNS}, a.seq AS at");
+        self.add(&columns, tables, sql, |row| Ok(Followed::Approval(step(row)?.row)))
     }
 
     fn add_statements(&mut self) -> Result<(), StoreError> {

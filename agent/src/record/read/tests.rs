@@ -294,6 +294,11 @@ fn a_reader_follows_a_writer_through_segments() {
             recorder.request(request(before, n, "select 1", Decision::Allow), Durability::BeforeForward).await.unwrap();
             recorder.response(response(before, n, 0)).await.unwrap();
             recorder.end(id, end(Outcome::Completed)).await.unwrap();
+            if n == 3 {
+                for state in [ApprovalState::Pending, ApprovalState::Denied] {
+                    recorder.approval(approval(Some(before), state)).await.unwrap();
+                }
+            }
             grown_to(dir.path(), &recorder, 1 + usize::try_from(n / 7).unwrap()).await;
             take(&mut tail, &mut seen);
         }
@@ -305,6 +310,8 @@ fn a_reader_follows_a_writer_through_segments() {
         }
         let statements: Vec<_> = seen.iter().filter(|line| line.starts_with("statement")).cloned().collect();
         assert_eq!(statements, (0..20).map(|n| format!("statement {n}")).collect::<Vec<_>>());
+        let approvals: Vec<_> = seen.iter().filter(|line| line.starts_with("approval")).cloned().collect();
+        assert_eq!(approvals, ["approval pending", "approval denied"]);
         assert!(!seen.contains(&format!("began {before}")));
         let whole = Store::open_read_only(dir.path()).unwrap();
         assert!(whole.oldest_first().count() >= 3);
@@ -319,6 +326,7 @@ fn take(tail: &mut Tail, seen: &mut Vec<String>) {
             Followed::Began(row) => Some(format!("began {}", row.id)),
             Followed::Ended(row) => Some(format!("ended {}", row.id)),
             Followed::Statement(row) => Some(format!("statement {}", row.sequence)),
+            Followed::Approval(row) => Some(format!("approval {}", row.state)),
             Followed::Response(_) | Followed::Event(_) => None,
         }));
         if !more {
