@@ -5,6 +5,8 @@ mod explain;
 mod recorded;
 mod suggest;
 mod test;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 
