@@ -14,9 +14,6 @@ use super::rows::{Open, Rows};
 use super::schema::{PROCESS, SEALED, SEGMENT, SESSION, STEPS, migrate};
 use super::{RecordError, SessionId, Timestamps, file};
 
-/// Pages of a file that nobody writes, bytes: larger ones waste less, and a commit writes none of them.
-const CLOSED_PAGE: u32 = 16_384;
-
 /// A segment open for writing.
 #[derive(Debug)]
 pub(super) struct Live {
@@ -186,8 +183,7 @@ pub(super) fn finalise(directory: &Path, number: u64) -> Result<Sealed, RecordEr
             let conn = file::connect(&live)?;
             let failed = |e| RecordError::sqlite("finalise", &live, e);
             let path = making.to_string_lossy().into_owned();
-            let made = conn.pragma_update(None, "page_size", CLOSED_PAGE);
-            made.and_then(|()| conn.execute("VACUUM INTO ?", [path])).map_err(failed)?;
+            conn.execute("VACUUM INTO ?", [path]).map_err(failed)?;
         }
         file::own_closed(&making)?;
         let made = File::open(&making).and_then(|made| made.sync_all());

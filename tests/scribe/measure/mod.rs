@@ -27,7 +27,7 @@ const WRITERS: u64 = 8;
 const WAITERS: u64 = 64;
 const WAITS: u64 = 200;
 /// Requests that sizes are taken of.
-const SIZED: u64 = 210_000;
+const SIZED: u64 = 1_500_000;
 
 /// Measures everything.
 pub fn run(directory: &Path) {

@@ -6,8 +6,8 @@ use sallyport::record::Options;
 use std::{path::Path, thread, time::Duration};
 use tokio::runtime::Runtime;
 
-/// Small enough that most of the statements are in closed segments.
-const SEGMENT: u64 = 8 << 20;
+/// Small enough that most of the statements are in closed segments; the default is sixteen times that.
+const SEGMENT: u64 = 64 << 20;
 /// Clients that share the store.
 const CLIENTS: u64 = 10;
 const REQUESTS: u64 = 350;
