@@ -120,6 +120,13 @@ fn other_policies_end_what_they_do_not_allow() {
     // Wrong policies change nothing, and say so.
     site.write("permit(principal, action, resource) when { context.nonsense };");
     until("the mistake is told", || daemon.log().contains("the old ones stay").then_some(()));
+    until("and recorded", || {
+        let events = daemon.store().events();
+        let told = |event: &serde_json::Value| {
+            event["kind"] == "policy-rejected" && event["detail"].as_str().is_some_and(|text| text.contains("nonsense"))
+        };
+        events.iter().any(told).then_some(())
+    });
     job.must("write s again");
     assert_eq!(job.must("read s 5"), "again");
     // Nor does a directory that is gone.

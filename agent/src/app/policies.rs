@@ -69,6 +69,9 @@ impl Policies {
             Ok(Err(rejected)) if rejected.missing && self.proxy.policies.policies() == 0 => {}
             Ok(Err(rejected)) => {
                 tracing::error!("the policies were not reloaded; the old ones stay\n{rejected}");
+                let first = rejected.findings.first().map(ToString::to_string).unwrap_or_default();
+                let first = first.lines().next().unwrap_or_default();
+                self.note(EventKind::PolicyRejected, format!("{} mistakes: {first}", rejected.findings.len())).await;
             }
             Err(error) => tracing::error!(%error, "reading the policies failed inside the daemon"),
         }
@@ -79,7 +82,11 @@ impl Policies {
         let ended = self.judge().await;
         tracing::info!(policies, ended, "other policies hold: sha256:{version}");
         let detail = format!("{policies} policies, sha256:{version}; {ended} live flows ended");
-        let event: EventRecord = Engine::note(EventKind::PolicyChanged, detail);
+        self.note(EventKind::PolicyChanged, detail).await;
+    }
+
+    async fn note(&self, kind: EventKind, detail: String) {
+        let event: EventRecord = Engine::note(kind, detail);
         if let Err(error) = self.recorder.event(event).await {
             tracing::error!(%error, "a change of policies could not be recorded");
         }

@@ -49,6 +49,8 @@ pub enum EventKind {
     IdentityChanged,
     /// Another set of policies decides from here on.
     PolicyChanged,
+    /// Another set of policies was refused, and the one of before goes on deciding.
+    PolicyRejected,
     /// Something went on although it could not be recorded; the count says how often.
     Unrecorded,
     /// The wall clock was set back.
@@ -88,6 +90,7 @@ impl EventKind {
             Self::Lost => "lost",
             Self::IdentityChanged => "identity-changed",
             Self::PolicyChanged => "policy-changed",
+            Self::PolicyRejected => "policy-rejected",
             Self::Unrecorded => "unrecorded",
             Self::ClockStepped => "clock-stepped",
             Self::StoreDamaged => "store-damaged",
