@@ -17,6 +17,7 @@ use super::host::Host;
 use super::raw::{RawConfig, RawIdentity, RawIntercept, RawPolicy, RawProxy, RawScope, Setting};
 use super::selectors::{self, Taken};
 use super::suggest::nearest;
+use super::target::{self, MAX_TARGETS};
 use super::valid::{
     Config, Fail, HostName, Identity, Inbound, Intercept, Level, Log, MaxFlows, Mode, Policy, Proxy, Resolvers, Scope,
     ScopeName, Tag, Telemetry, TrustDomain, Udp,
@@ -42,8 +43,17 @@ pub(super) fn config(raw: &RawConfig, host: &dyn Host, problems: &mut Problems) 
     for raw in raw.scopes.iter().take(MAX_SCOPES) {
         scopes.extend(scope(raw, host, &mut taken, problems));
     }
+    if let Some(extra) = raw.targets.get(MAX_TARGETS) {
+        let message = format!("{} targets; {MAX_TARGETS} is the most", raw.targets.len());
+        problems.add(extra.name.span(), message, Some("one target may have many addresses".to_owned()));
+    }
+    let mut targets = Vec::new();
+    for raw in raw.targets.iter().take(MAX_TARGETS) {
+        targets.extend(target::check(raw, &targets, problems));
+    }
     Config {
         scopes,
+        targets,
         intercept: intercept(&raw.intercept, problems),
         proxy: proxy(&raw.proxy, problems),
         identity: identity(&raw.identity, host, problems),
@@ -86,7 +96,7 @@ fn scope(raw: &RawScope, host: &dyn Host, taken: &mut Taken, problems: &mut Prob
     Some(Scope { name: name?, selectors, mode, fail, udp, inbound, tags })
 }
 
-fn tag(text: &Spanned<String>, problems: &mut Problems) -> Option<Tag> {
+pub(super) fn tag(text: &Spanned<String>, problems: &mut Problems) -> Option<Tag> {
     let found = Tag::new(text.get_ref());
     if found.is_none() {
         let help = Some(format!("1 to {} of a-z, 0-9 and `-`", ScopeName::MAX));

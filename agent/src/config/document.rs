@@ -58,7 +58,8 @@ impl<'d> Section<'d> {
         let value = self.value(key)?;
         let found = value.get_ref().as_table();
         if found.is_none() {
-            let help = if key == "scope" { "write [scope.NAME]".to_owned() } else { format!("write [{key}]") };
+            let named = matches!(key, "scope" | "target");
+            let help = if named { format!("write [{key}.NAME]") } else { format!("write [{key}]") };
             mistyped(key, "a table", value, Some(help), problems);
         }
         found

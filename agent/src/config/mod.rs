@@ -13,6 +13,7 @@ mod host;
 mod raw;
 mod selectors;
 mod suggest;
+mod target;
 mod valid;
 
 use std::fs::File;
@@ -26,6 +27,7 @@ pub use self::error::{ConfigErrors, Problem, steers};
 pub use self::glob::Glob;
 pub use self::host::{Host, ThisHost, resolv_conf};
 pub use self::suggest::nearest;
+pub use self::target::{Host as TargetHost, Place, Target};
 pub use self::valid::{
     Config, Fail, HostName, Identity, Inbound, Intercept, Level, Log, MaxFlows, Mode, Policy, Proxy, Resolvers, Scope,
     ScopeName, Selectors, Tag, Telemetry, TrustDomain, Udp,

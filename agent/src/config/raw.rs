@@ -5,14 +5,16 @@ use toml::de::DeTable;
 
 use super::document::{Section, in_order, mistyped};
 use super::error::Problems;
+use super::target::RawTarget;
 
 /// A setting with its place; `None` when the file does not say.
 pub(super) type Setting<T> = Option<Spanned<T>>;
 
 /// Every section with its keys; the first entry is the top of the file.
 pub(super) const SECTIONS: &[(&str, &[&str])] = &[
-    ("", &["scope", "intercept", "proxy", "identity", "policy", "audit", "telemetry"]),
+    ("", &["scope", "target", "intercept", "proxy", "identity", "policy", "audit", "telemetry"]),
     ("scope.NAME", &["slice", "unit", "cgroup", "user", "exe", "mode", "fail", "udp", "inbound", "tags"]),
+    ("target.NAME", &["protocol", "addresses", "environment", "tags"]),
     ("intercept", &["listen_port", "max_flows", "bpffs", "resolvers"]),
     ("proxy", &["connect_timeout", "idle_timeout", "keepalive", "drain_timeout", "max_connections"]),
     ("identity", &["trust_domain", "host"]),
@@ -43,6 +45,8 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
 pub(super) struct RawConfig {
     /// `[scope.NAME]`, in the file's order.
     pub(super) scopes: Vec<RawScope>,
+    /// `[target.NAME]`, in the file's order.
+    pub(super) targets: Vec<RawTarget>,
     /// `[intercept]`
     pub(super) intercept: RawIntercept,
     /// `[proxy]`
@@ -173,17 +177,8 @@ impl RawConfig {
     /// Reads every section; what has the wrong type or an unknown name goes to `problems`.
     pub(super) fn read(root: &Spanned<DeTable<'_>>, problems: &mut Problems) -> Self {
         let top = Section::new("", Some(root.get_ref()), problems);
-        let scopes = in_order(top.table("scope", problems))
-            .into_iter()
-            .filter_map(|(name, value)| {
-                let table = value.get_ref().as_table();
-                if table.is_none() {
-                    let help = Some("write [scope.NAME] and the keys below it".to_owned());
-                    mistyped(&format!("scope.{}", name.get_ref()), "a table", value, help, problems);
-                }
-                Some(RawScope::read(Spanned::new(name.span(), name.get_ref().to_string()), table?, problems))
-            })
-            .collect();
+        let scopes = named("scope", &top, RawScope::read, problems);
+        let targets = named("target", &top, RawTarget::read, problems);
         let mut section = |name| {
             let table = top.table(name, problems);
             Section::new(name, table, problems)
@@ -192,6 +187,7 @@ impl RawConfig {
         let [policy, audit, telemetry] = ["policy", "audit", "telemetry"].map(&mut section);
         Self {
             scopes,
+            targets,
             intercept: RawIntercept::read(&intercept, problems),
             proxy: RawProxy::read(&proxy, problems),
             identity: RawIdentity {
@@ -207,6 +203,25 @@ impl RawConfig {
             telemetry: RawTelemetry { log: telemetry.text("log", problems), level: telemetry.text("level", problems) },
         }
     }
+}
+
+/// The tables of a section whose tables have names.
+fn named<T>(
+    section: &'static str,
+    top: &Section<'_>,
+    read: fn(Spanned<String>, &DeTable<'_>, &mut Problems) -> T,
+    problems: &mut Problems,
+) -> Vec<T> {
+    let mut all = Vec::new();
+    for (name, value) in in_order(top.table(section, problems)) {
+        let Some(table) = value.get_ref().as_table() else {
+            let help = Some(format!("write [{section}.NAME] and the keys below it"));
+            mistyped(&format!("{section}.{}", name.get_ref()), "a table", value, help, problems);
+            continue;
+        };
+        all.push(read(Spanned::new(name.span(), name.get_ref().to_string()), table, problems));
+    }
+    all
 }
 
 impl RawScope {

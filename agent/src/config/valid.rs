@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::audit::Audit;
 use super::glob::Glob;
 use super::host::{Host, resolv_conf};
+use super::target::Target;
 use super::{DEFAULT_POLICIES, DEFAULT_RUNTIME_DIR, DEFAULT_STATE_DIR};
 use crate::policy::Zone;
 
@@ -20,6 +21,8 @@ use crate::policy::Zone;
 pub struct Config {
     /// Who is managed, in the file's order; a process in two scopes belongs to the first.
     pub scopes: Vec<Scope>,
+    /// What is known of servers, in the file's order; a connection to two belongs to the first.
+    pub targets: Vec<Target>,
     /// The kernel side.
     pub intercept: Intercept,
     /// The flows.
@@ -43,6 +46,7 @@ impl Config {
     pub fn defaults(host: &dyn Host) -> Self {
         Self {
             scopes: Vec::new(),
+            targets: Vec::new(),
             intercept: Intercept::default(),
             proxy: Proxy::default(),
             identity: Identity { trust_domain: TrustDomain::default(), host: HostName::of(host) },
