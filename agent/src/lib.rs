@@ -4,6 +4,7 @@
 //! each hands the next a value that only it can make.
 
 pub mod app;
+pub mod approve;
 pub mod cli;
 pub mod config;
 pub mod control;

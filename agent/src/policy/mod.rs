@@ -26,7 +26,7 @@ pub use check::{Finding, MAX_POLICIES, Source, check};
 pub use holder::{Decision, Holder};
 pub use load::Rejected;
 pub use moment::{Moment, Zone};
-pub use permit::{Denial, Denied, Gate, Permitted, connect};
+pub use permit::{Denial, Denied, Gate, Held, Judged, Permitted, connect};
 pub use protocol::Protocol;
 pub use question::Question;
 pub use set::{Cause, Outcome, PolicySet, Verdict, Version};

@@ -4,10 +4,11 @@
 //! identified is permitted and recorded; what can never be right is denied.
 
 use super::{
-    Holder, Verdict,
+    Approval, Holder, Moment, Outcome, Verdict,
     question::{Asked, Circumstances, Question, Subject, Target, Workload},
 };
 use crate::{
+    approve::{Release, Request},
     identity::Identity,
     intercept::{OrigDst, arrival::Intercepted},
 };
@@ -56,6 +57,76 @@ impl Permitted {
     }
 }
 
+/// A connection that may go on once people approve it. Nothing goes upstream meanwhile.
+pub struct Held {
+    intercepted: Intercepted,
+    identity: Arc<Identity>,
+    question: Question,
+    verdict: Arc<Verdict>,
+    needs: Arc<Approval>,
+    request: Arc<Request>,
+}
+
+impl Held {
+    /// The connection.
+    pub fn intercepted(&self) -> &Intercepted {
+        &self.intercepted
+    }
+
+    /// Who opened it.
+    pub fn identity(&self) -> &Arc<Identity> {
+        &self.identity
+    }
+
+    /// What was answered.
+    pub fn verdict(&self) -> &Arc<Verdict> {
+        &self.verdict
+    }
+
+    /// The approval it needs.
+    pub fn needs(&self) -> &Arc<Approval> {
+        &self.needs
+    }
+
+    /// What people are asked.
+    pub fn request(&self) -> &Arc<Request> {
+        &self.request
+    }
+
+    /// Asks the policies again: others may hold by now, or another hour.
+    pub fn again(self, gate: &Gate<'_>, moment: &Moment) -> Judged {
+        self.judge(None, gate, moment)
+    }
+
+    /// Asks the policies again, with what was approved as a fact. A release of another request is none.
+    pub fn release(self, release: Release, gate: &Gate<'_>, moment: &Moment) -> Judged {
+        match release.for_request(&self.request) {
+            Some(approval) => self.judge(Some(approval), gate, moment),
+            None => {
+                let Self { intercepted, identity, verdict, .. } = self;
+                Judged::Denied(Box::new(Denied { intercepted, identity, why: Denial::Other, verdict: Some(verdict) }))
+            }
+        }
+    }
+
+    fn judge(self, approval: Option<Arc<Approval>>, gate: &Gate<'_>, moment: &Moment) -> Judged {
+        let Self { intercepted, identity, mut question, .. } = self;
+        question.circumstances.pass_to(moment);
+        let bare = question.clone();
+        question.circumstances.approval = approval;
+        let approved = question.circumstances.approval.is_some();
+        let judged = decide(intercepted, identity, question, gate);
+        match judged {
+            // Another approval may be enough where this one is not.
+            Judged::Denied(denied) if approved => {
+                let Denied { intercepted, identity, .. } = *denied;
+                decide(intercepted, identity, bare, gate)
+            }
+            judged => judged,
+        }
+    }
+}
+
 /// A connection that may not go on, and why.
 pub struct Denied {
     /// The connection, to be reset.
@@ -80,6 +151,19 @@ pub enum Denial {
     /// The policies do not allow it; this is their message.
     #[error("{0}")]
     Policy(String),
+    /// Something else was approved.
+    #[error("another request was approved than this one")]
+    Other,
+}
+
+/// What becomes of a connection.
+pub enum Judged {
+    /// It may go on.
+    Permitted(Permitted),
+    /// It waits for people.
+    Held(Box<Held>),
+    /// It may not.
+    Denied(Box<Denied>),
 }
 
 /// What a connection is judged by.
@@ -93,17 +177,14 @@ pub struct Gate<'a> {
 }
 
 /// Decides whether the connection may be opened.
-///
-/// # Errors
-/// The denied connection, with the reason.
 pub fn connect(
     intercepted: Intercepted,
     identity: Arc<Identity>,
     gate: &Gate<'_>,
     circumstances: Circumstances,
-) -> Result<Permitted, Box<Denied>> {
+) -> Judged {
     if let Some(why) = judge(intercepted.destination(), gate.own_port) {
-        return Err(Box::new(Denied { intercepted, identity, why, verdict: None }));
+        return Judged::Denied(Box::new(Denied { intercepted, identity, why, verdict: None }));
     }
     let destination = intercepted.destination().0;
     let question = Question {
@@ -112,12 +193,24 @@ pub fn connect(
         asked: Asked::Connect,
         circumstances,
     };
+    decide(intercepted, identity, question, gate)
+}
+
+fn decide(intercepted: Intercepted, identity: Arc<Identity>, question: Question, gate: &Gate<'_>) -> Judged {
     let verdict = gate.policies.decide(&question).verdict;
-    if verdict.allows() || gate.observe {
-        return Ok(Permitted { intercepted, identity, question, verdict });
+    match &verdict.outcome {
+        Outcome::Hold(needs) if !gate.observe => {
+            let (needs, request) = (Arc::clone(needs), Arc::new(Request::connect(&question)));
+            Judged::Held(Box::new(Held { intercepted, identity, question, verdict, needs, request }))
+        }
+        Outcome::Deny if !gate.observe => {
+            let why = Denial::Policy(verdict.client_text());
+            Judged::Denied(Box::new(Denied { intercepted, identity, why, verdict: Some(verdict) }))
+        }
+        Outcome::Allow | Outcome::Hold(_) | Outcome::Deny => {
+            Judged::Permitted(Permitted { intercepted, identity, question, verdict })
+        }
     }
-    let why = Denial::Policy(verdict.client_text());
-    Err(Box::new(Denied { intercepted, identity, why, verdict: Some(verdict) }))
 }
 
 fn judge(destination: OrigDst, own_port: u16) -> Option<Denial> {

@@ -65,6 +65,10 @@ pub enum EventKind {
     HoldLifted,
     /// Checkpoints are signed with another key from here on.
     KeyRotated,
+    /// Root lets somebody through without approval for a while.
+    BreakGlassOpened,
+    /// That ended.
+    BreakGlassClosed,
 }
 
 impl EventKind {
@@ -98,6 +102,8 @@ impl EventKind {
             Self::HoldPlaced => "hold-placed",
             Self::HoldLifted => "hold-lifted",
             Self::KeyRotated => "key-rotated",
+            Self::BreakGlassOpened => "break-glass-opened",
+            Self::BreakGlassClosed => "break-glass-closed",
         }
     }
 }
@@ -145,6 +151,8 @@ impl EventRecord {
                 | EventKind::Adopted
                 | EventKind::BypassOpened
                 | EventKind::BypassClosed
+                | EventKind::BreakGlassOpened
+                | EventKind::BreakGlassClosed
                 | EventKind::Detached
                 | EventKind::Unrecorded
                 | EventKind::Pruned

@@ -1,0 +1,22 @@
+//! People's approval of what policies hold: asked, waited for, counted, bound to one exact request, and recorded.
+//!
+//! `docket` is the whole meaning and pure: what waits, who may answer, what an answer releases. `office` gives it a
+//! clock, the record and those who wait. A held request goes on with a [`Release`] only, which is made here for its
+//! digest, and after policies were asked again with the approval as a fact.
+
+mod docket;
+mod glass;
+mod grant;
+mod office;
+mod people;
+mod request;
+mod steps;
+#[cfg(test)]
+mod tests;
+
+pub use docket::{Answer, Ask, DENIED_FOR, Docket, End, Pending, Refusal, Rules, Settled};
+pub use glass::{Glass, Whom};
+pub use grant::{Extent, Grant, Id, Length, Release, Session};
+pub use office::{Effect, Office, Standing, Teller, Unheard, Waiting};
+pub use people::{Approver, Channel, Person, Vote, Votes};
+pub use request::{About, Digest, Request, Statement};
