@@ -1,5 +1,6 @@
 //! Wires the rooms together: the daemon, one command on its own, and what operators do while neither runs.
 
+mod approvals;
 mod cgroup;
 mod command;
 mod daemon;
@@ -62,6 +63,9 @@ pub enum AppError {
     /// A scope that is not there.
     #[error("there is no scope `{0}` in the kernel's tables")]
     NoScope(String),
+    /// A group that is not there.
+    #[error("`approvals.group`: this host has no group `{0}`")]
+    NoGroup(String),
     /// One process, two interceptions.
     #[error(
         "this process is in a scope of the daemon: its connections are intercepted already, run the command as it is"
@@ -80,7 +84,7 @@ impl AppError {
     /// What the process exits with.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Identity(_) | Self::Policies(_) => Exit::CONFIG,
+            Self::Config(_) | Self::Identity(_) | Self::Policies(_) | Self::NoGroup(_) => Exit::CONFIG,
             Self::Record(_) => Exit::IO,
             Self::NoScope(_) => Exit::USAGE,
             // As the shell has it: not found, and found but not to be run.

@@ -244,6 +244,22 @@ pub fn netns_cookie(socket: BorrowedFd<'_>) -> io::Result<u64> {
     Ok(unsafe { cookie.assume_init() })
 }
 
+/// A handle to the process on the other end of a UNIX socket (`SO_PEERPIDFD`): to the one that connected, whatever its
+/// number means by now.
+///
+/// # Errors
+/// What getsockopt(2) says; `ENOPROTOOPT` before Linux 6.5.
+pub fn peer_handle(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    const SO_PEERPIDFD: libc::c_int = 77;
+    let mut handle: libc::c_int = -1;
+    let mut len = size_of::<libc::c_int>() as libc::socklen_t;
+    let value = std::ptr::from_mut(&mut handle).cast();
+    // SAFETY: the option writes one integer, whose size `len` says.
+    let rc = unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, SO_PEERPIDFD, value, &raw mut len) };
+    check(rc.into())?;
+    owned(handle)
+}
+
 unsafe fn bpf<T>(command: libc::c_int, attr: &T) -> io::Result<i32> {
     // SAFETY: the caller vouches for what the attribute points to; the kernel reads at most its size.
     check(unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(attr), size_of::<T>()) })

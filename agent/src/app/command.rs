@@ -71,6 +71,8 @@ async fn supervise(config: &Config, command: &[OsString]) -> Result<std::process
         own_cgroup: outside.id()?,
         recorder,
         settled: true,
+        // Nobody could answer.
+        office: None,
     };
     let pins = PinDir::new(&config.intercept.bpffs, &instance);
     let unpinned = Unpin(&pins);

@@ -1,10 +1,11 @@
 //! `sallyport run`: the daemon.
 
 use super::{
-    AppError, cgroup,
+    AppError, approvals, cgroup,
     engine::{Engine, Plan},
 };
 use crate::{
+    approve::{Host, Office},
     config::Config,
     control::{
         Access, Bypass, BypassRequest, Handler, Listener, OpenScope, Peer, Request, Response, ScopeChoice, ScopeStatus,
@@ -36,7 +37,10 @@ pub fn run(config: &Config, reload: impl Fn() -> Result<Config, String>) -> Resu
     runtime()?.block_on(async {
         // First of all, and while it is held no other daemon gets further than here.
         let control = Listener::bind(&config.runtime_dir)?;
+        let approvers = Listener::bind_approvals(&config.runtime_dir, approvals::group(config)?)?;
+        let began = Timestamps::now();
         let recorder = Recorder::open_as(&config.state_dir, Role::Daemon, &super::store::options(config))?;
+        let (office, mut lapses) = Office::open(approvals::rules(config), recorder.clone());
         let root = places::cgroup_root().map_err(AppError::system("finding the cgroup v2 hierarchy"))?;
         cgroup::remove_leftovers(&root);
         let (own_cgroup, _cgroup) = cgroup::own(&root)?;
@@ -47,24 +51,53 @@ pub fn run(config: &Config, reload: impl Fn() -> Result<Config, String>) -> Resu
             own_cgroup,
             recorder: recorder.clone(),
             settled: false,
+            office: Some(Arc::clone(&office)),
         };
         let engine = Arc::new(Engine::start(plan).await?);
         let adopted = if engine.kernel.adopted { EventKind::Adopted } else { EventKind::Started };
         recorder.event(Engine::note(adopted, format!("version {}", env!("CARGO_PKG_VERSION")))).await?;
-        let operator = Operator { engine: Arc::clone(&engine), recorder: recorder.clone(), since: Instant::now() };
-        let guarded = Arc::clone(&engine);
-        let access = Access::root(move |pid| is_managed(&guarded, pid));
-        let control = tokio::spawn(serve(control, Arc::new(operator), access));
+        let operator = Operator {
+            engine: Arc::clone(&engine),
+            office: Arc::clone(&office),
+            recorder: recorder.clone(),
+            since: Instant::now(),
+        };
+        let guard = || {
+            let guarded = Arc::clone(&engine);
+            move |pid| is_managed(&guarded, pid)
+        };
+        let control = tokio::spawn(serve(control, Arc::new(operator), Access::root(guard())));
+        let clerk = approvals::Clerk {
+            engine: Arc::clone(&engine),
+            office: Arc::clone(&office),
+            host: Host::default(),
+            group: config.approvals.group.clone(),
+        };
+        let approvers = tokio::spawn(serve(approvers, Arc::new(clerk), Access::members(guard())));
+        let waiting = tokio::spawn(Arc::clone(&office).serve());
+        let lapsing = Arc::clone(&engine);
+        let lapsing = tokio::spawn(async move {
+            while let Some(id) = lapses.recv().await {
+                let flows = lapsing.lapse(id);
+                tracing::info!(approval = %id, flows, "what ran under a grant that is over was judged again");
+            }
+        });
+        approvals::withdraw_left(&config.state_dir, began, &recorder).await;
         // Before anybody is told where to send them.
         let signals = Signals::listen()?;
         ready(&engine);
         wait(&engine, config, (&root, &recorder), signals, reload).await?;
         notify(&[sd_notify::NotifyState::Stopping]);
-        control.abort();
-        // Gone once the listener and its last answer are.
-        let _ = control.await;
+        // Gone once the listeners and their last answers are.
+        for task in [control, approvers] {
+            task.abort();
+            let _ = task.await;
+        }
+        office.close("the daemon stops").await;
         let note = Engine::note(EventKind::Stopped, "on request");
         engine.stop(config.proxy.drain_timeout, Some(note)).await;
+        waiting.abort();
+        lapsing.abort();
         Ok(())
     })
 }
@@ -149,15 +182,19 @@ fn is_managed(engine: &Engine, pid: i32) -> bool {
 /// What operators ask over the control socket.
 struct Operator {
     engine: Arc<Engine>,
+    office: Arc<Office>,
     recorder: Recorder,
     since: Instant,
 }
 
 impl Handler for Operator {
-    async fn handle(&self, peer: Peer, request: Request) -> Response {
+    async fn handle(&self, peer: &Peer, request: Request) -> Response {
         match request {
             Request::Status => Response::Status(self.status()),
             Request::Bypass(request) => self.bypass(peer, request).await,
+            Request::Approvals(_) => {
+                Response::Refused { message: "approvals have a socket of their own beside this one".to_owned() }
+            }
         }
     }
 }
@@ -184,11 +221,13 @@ impl Operator {
             live_flows: self.engine.live_flows(),
             lost_events: counters.get("events_lost").copied().unwrap_or(0),
             counters,
+            pending_approvals: self.office.docket().pending().len() as u64,
+            break_glass: self.office.broken().iter().map(approvals::glass_line).collect(),
         }
     }
 
     /// Recorded first: an opening that cannot be recorded is not made.
-    async fn bypass(&self, peer: Peer, request: BypassRequest) -> Response {
+    async fn bypass(&self, peer: &Peer, request: BypassRequest) -> Response {
         let places = self.engine.desk.places();
         let chosen: Vec<_> = (0..)
             .zip(places.scopes())

@@ -7,6 +7,7 @@ use super::{
     reports,
 };
 use crate::{
+    approve::{self, Office},
     config::{self, Config},
     identity::Attestor,
     intercept::{
@@ -59,6 +60,8 @@ pub(super) struct Plan<'a> {
     pub recorder: Recorder,
     /// The selected cgroups are all there already.
     pub settled: bool,
+    /// Where people are asked, if anywhere.
+    pub office: Option<Arc<Office>>,
 }
 
 /// Interception, running.
@@ -219,6 +222,11 @@ impl Engine {
         self.policies.reload().await;
     }
 
+    /// Ends what ran under a grant or a break-glass that is over; says how many flows.
+    pub(super) fn lapse(&self, id: approve::Id) -> usize {
+        self.proxy.lapse(id)
+    }
+
     /// Connections that could not be recorded since the start.
     pub(super) fn unrecorded(&self) -> u64 {
         self.proxy.unrecorded.total()
@@ -287,6 +295,7 @@ fn proxy(
         observe: config.policy.mode == Some(config::Mode::Observe),
         zone: config.policy.zone.clone(),
         live: Live::default(),
+        office: plan.office.clone(),
     })
 }
 

@@ -7,6 +7,7 @@
 mod docket;
 mod glass;
 mod grant;
+mod local;
 mod office;
 mod people;
 mod request;
@@ -17,6 +18,7 @@ mod tests;
 pub use docket::{Answer, Ask, DENIED_FOR, Docket, End, Pending, Refusal, Rules, Settled};
 pub use glass::{Glass, Whom};
 pub use grant::{Extent, Grant, Id, Length, Release, Session};
+pub use local::{Host, Unknown};
 pub use office::{Effect, Office, Standing, Teller, Unheard, Waiting};
 pub use people::{Approver, Channel, Person, Vote, Votes};
 pub use request::{About, Digest, Request, Statement};

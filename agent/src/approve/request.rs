@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::people::Person;
@@ -77,7 +77,7 @@ pub struct Statement<'a> {
 }
 
 /// What an approver sees. Masked: nothing in it may be secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
     /// `connect`, or the statement's kind.
     pub kind: String,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
+use super::approvals::args::Approvals;
 use super::exit::Exit;
 use super::report::args::Report;
 use super::sessions::args::Sessions;
@@ -101,6 +102,14 @@ pub enum Command {
         /// Which report.
         #[command(subcommand)]
         command: Report,
+    },
+    /// See what waits for approval, and answer
+    ///
+    /// For root and the members of the configured group; never for a managed process.
+    Approvals {
+        /// What to do.
+        #[command(subcommand)]
+        command: Approvals,
     },
     /// Check, test and explain policies
     Policy {
@@ -313,9 +322,36 @@ mod tests {
     }
 
     #[test]
+    fn approvals() {
+        for (line, good) in [
+            ("list", true),
+            ("list --follow --all", true),
+            ("show 0123", true),
+            ("approve 0123", true),
+            ("approve 0123 --for 15m --reason x", true),
+            ("approve 0123 --session", true),
+            ("approve 0123 --once", true),
+            ("approve", false),
+            ("approve 0123 --once --session", false),
+            ("approve 0123 --for 25h", false),
+            ("approve 0123 --for 0", false),
+            ("deny 0123", false),
+            ("deny 0123 --reason no", true),
+            ("break-glass jobs --for 10m --reason fire", true),
+            ("break-glass spiffe://x/y --for 10m --reason fire", true),
+            ("break-glass jobs --for 10m", false),
+            ("break-glass jobs --reason fire", false),
+            ("break-glass --for 10m --reason fire", false),
+            ("break-glass Jobs --for 10m --reason fire", false),
+        ] {
+            assert_eq!(parse(&format!("sallyport approvals {line}")).is_ok(), good, "{line}");
+        }
+    }
+
+    #[test]
     fn only_what_exists_is_offered() {
         let help = Cli::command().render_long_help().to_string();
-        for hidden in ["__canary", "__man", "runtime-dir", "approvals", "login"] {
+        for hidden in ["__canary", "__man", "runtime-dir", "login"] {
             assert!(!help.contains(hidden), "{hidden}");
         }
     }

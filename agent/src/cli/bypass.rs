@@ -19,6 +19,7 @@ pub(super) fn run(config: &Config, args: &args::Bypass, screen: &mut Screen) -> 
         Ok(mut client) => match client.ask(&Request::Bypass(request))? {
             Response::Bypassed { scopes } => scopes,
             other @ (Response::Status(_)
+            | Response::Approvals(_)
             | Response::Refused { .. }
             | Response::Forbidden { .. }
             | Response::Malformed { .. }) => {

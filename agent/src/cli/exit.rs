@@ -115,7 +115,7 @@ impl From<ConfigErrors> for Failure {
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let exit = match error {
-            ClientError::NotPermitted(_) => Exit::NO_PERMISSION,
+            ClientError::NotPermitted(..) => Exit::NO_PERMISSION,
             ClientError::NobodyListens(_) | ClientError::Impostor { .. } | ClientError::Strange { .. } => {
                 Exit::UNAVAILABLE
             }

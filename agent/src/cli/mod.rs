@@ -2,6 +2,7 @@
 //!
 //! `args` is the one definition behind the parser, the help, the man pages and the completions.
 
+mod approvals;
 mod args;
 mod bypass;
 mod exit;
@@ -67,6 +68,7 @@ fn dispatch(cli: &Cli, screen: &mut Screen) -> Result<Exit, Failure> {
         }
         Command::Report { command } => report::run(&cli.global.dirs().state, command, screen, || scopes(cli)),
         Command::Policy { command } => policy::run(|| configuration(cli), &cli.global.dirs().state, command, screen),
+        Command::Approvals { command } => approvals::run(&cli.global.dirs().runtime, command, screen),
         Command::Bypass(args) => {
             needs_root("bypass")?;
             bypass::run(&configuration(cli)?, args, screen)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::exit::{Exit, Failure};
-use super::screen::{Screen, Tone};
+use super::screen::{Screen, Tone, printable};
 use super::table::{self, Cell, Column};
 use super::when::When;
 use crate::app;
@@ -23,6 +23,7 @@ pub(super) fn show(config: &Config, screen: &mut Screen) -> Result<Exit, Failure
         Response::Status(status) if screen.is_json() => screen.json(&Running { running: true, status: &status })?,
         Response::Status(status) => running(&status, screen)?,
         other @ (Response::Bypassed { .. }
+        | Response::Approvals(_)
         | Response::Refused { .. }
         | Response::Forbidden { .. }
         | Response::Malformed { .. }) => {
@@ -40,7 +41,7 @@ pub(super) fn unexpected(response: Response) -> Failure {
         Response::Malformed { message } => {
             Failure::new(Exit::UNAVAILABLE, format!("the daemon did not understand (another version?): {message}"))
         }
-        Response::Status(_) | Response::Bypassed { .. } => {
+        Response::Status(_) | Response::Bypassed { .. } | Response::Approvals(_) => {
             Failure::new(Exit::UNAVAILABLE, "the daemon answered something else than was asked")
         }
     }
@@ -97,6 +98,17 @@ fn running(status: &Status, screen: &mut Screen) -> Result<(), Failure> {
         screen.line("")?;
         let rows = counted.iter().map(|(name, count)| [name.replace('_', " ").into(), count.to_string().into()]);
         table::print(screen, [Column::Left("COUNTER"), Column::Right("COUNT")], rows.collect())?;
+    }
+    if status.pending_approvals > 0 {
+        screen.line("")?;
+        let waiting = format!("{} requests wait for approval: sallyport approvals list", status.pending_approvals);
+        screen.line(&screen.tinted(&waiting, Tone::Warn))?;
+    }
+    for glass in &status.break_glass {
+        screen.line("")?;
+        let (until, by) = (local_time(glass.until), &glass.by);
+        let text = format!("BREAK-GLASS for {} until {until}, by {by}: {}", glass.whom, glass.reason);
+        screen.line(&screen.tinted(&printable(&text), Tone::Bad))?;
     }
     if status.lost_events > 0 {
         screen.line("")?;
@@ -160,6 +172,8 @@ mod tests {
             live_flows: 3,
             counters: [("diverted".to_owned(), 12), ("udp_refused".to_owned(), 0)].into(),
             lost_events: 1,
+            pending_approvals: 0,
+            break_glass: Vec::new(),
         }
     }
 

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use toml::Spanned;
 
 use super::DEFAULT_POLICIES;
+use super::approvals;
 use super::audit;
 use super::duration::{duration, in_words};
 use super::error::{Problems, quoted};
@@ -58,6 +59,7 @@ pub(super) fn config(raw: &RawConfig, host: &dyn Host, problems: &mut Problems) 
         proxy: proxy(&raw.proxy, problems),
         identity: identity(&raw.identity, host, problems),
         policy: policy(&raw.policy, problems),
+        approvals: approvals::check(&raw.approvals, problems),
         audit: audit::check(&raw.audit, problems),
         telemetry: Telemetry {
             log: choice(
@@ -204,7 +206,12 @@ pub(super) fn choice<T: Copy + Default>(
     T::default()
 }
 
-fn number<T>(key: &str, setting: &Setting<i64>, range: RangeInclusive<u32>, problems: &mut Problems) -> Option<T>
+pub(super) fn number<T>(
+    key: &str,
+    setting: &Setting<i64>,
+    range: RangeInclusive<u32>,
+    problems: &mut Problems,
+) -> Option<T>
 where
     T: TryFrom<u32>,
 {

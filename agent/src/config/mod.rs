@@ -3,6 +3,7 @@
 //! `document` keeps where everything stands; `raw` is the file as written; `check` turns it into `valid`. All problems
 //! of a file are reported together.
 
+mod approvals;
 mod audit;
 mod check;
 mod document;
@@ -21,6 +22,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+pub use self::approvals::Approvals;
 pub use self::audit::{Audit, Durability, OnFailure};
 pub use self::duration::{DurationError, duration, in_words};
 pub use self::error::{ConfigErrors, Problem, steers};

@@ -12,13 +12,14 @@ pub(super) type Setting<T> = Option<Spanned<T>>;
 
 /// Every section with its keys; the first entry is the top of the file.
 pub(super) const SECTIONS: &[(&str, &[&str])] = &[
-    ("", &["scope", "target", "intercept", "proxy", "identity", "policy", "audit", "telemetry"]),
+    ("", &["scope", "target", "intercept", "proxy", "identity", "policy", "approvals", "audit", "telemetry"]),
     ("scope.NAME", &["slice", "unit", "cgroup", "user", "exe", "mode", "fail", "udp", "inbound", "tags"]),
     ("target.NAME", &["protocol", "addresses", "environment", "tags"]),
     ("intercept", &["listen_port", "max_flows", "bpffs", "resolvers"]),
     ("proxy", &["connect_timeout", "idle_timeout", "keepalive", "drain_timeout", "max_connections"]),
     ("identity", &["trust_domain", "host"]),
     ("policy", &["directory", "mode", "zone"]),
+    ("approvals", &["group", "expiry", "max_pending"]),
     (
         "audit",
         &[
@@ -55,6 +56,8 @@ pub(super) struct RawConfig {
     pub(super) identity: RawIdentity,
     /// `[policy]`
     pub(super) policy: RawPolicy,
+    /// `[approvals]`
+    pub(super) approvals: RawApprovals,
     /// `[audit]`
     pub(super) audit: RawAudit,
     /// `[telemetry]`
@@ -133,6 +136,16 @@ pub(super) struct RawPolicy {
     pub(super) zone: Setting<String>,
 }
 
+/// `[approvals]`: who is asked.
+pub(super) struct RawApprovals {
+    /// The group whose members may decide.
+    pub(super) group: Setting<String>,
+    /// How long a request waits.
+    pub(super) expiry: Setting<String>,
+    /// Most that wait of one identity.
+    pub(super) max_pending: Setting<i64>,
+}
+
 /// `[audit]`: recording.
 pub(super) struct RawAudit {
     /// `deny` or `allow`: what happens to a flow that cannot be recorded.
@@ -184,7 +197,7 @@ impl RawConfig {
             Section::new(name, table, problems)
         };
         let [intercept, proxy, identity] = ["intercept", "proxy", "identity"].map(&mut section);
-        let [policy, audit, telemetry] = ["policy", "audit", "telemetry"].map(&mut section);
+        let [policy, approvals, audit, telemetry] = ["policy", "approvals", "audit", "telemetry"].map(&mut section);
         Self {
             scopes,
             targets,
@@ -199,6 +212,7 @@ impl RawConfig {
                 mode: policy.text("mode", problems),
                 zone: policy.text("zone", problems),
             },
+            approvals: RawApprovals::read(&approvals, problems),
             audit: RawAudit::read(&audit, problems),
             telemetry: RawTelemetry { log: telemetry.text("log", problems), level: telemetry.text("level", problems) },
         }
@@ -240,6 +254,16 @@ impl RawScope {
             udp: section.text("udp", problems),
             inbound: section.text("inbound", problems),
             tags: section.texts("tags", false, problems),
+        }
+    }
+}
+
+impl RawApprovals {
+    fn read(section: &Section<'_>, problems: &mut Problems) -> Self {
+        Self {
+            group: section.text("group", problems),
+            expiry: section.span("expiry", problems),
+            max_pending: section.integer("max_pending", problems),
         }
     }
 }

@@ -81,6 +81,9 @@ fn the_example_names_every_key_with_its_default() {
     assert_eq!(config.identity.trust_domain, TrustDomain::default());
     let policy = Policy { required: true, mode: Some(Mode::Enforce), ..Policy::default() };
     assert_eq!(config.policy, policy);
+    let mut approvals = config.approvals;
+    assert!(approvals.group.take().is_some());
+    assert_eq!(approvals, Approvals::default());
     let mut audit = config.audit;
     // Left out, these mean none.
     assert!(audit.checkpoint_file.take().is_some() && audit.key_file.take().is_some());

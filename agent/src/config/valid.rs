@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::approvals::Approvals;
 use super::audit::Audit;
 use super::glob::Glob;
 use super::host::{Host, resolv_conf};
@@ -31,6 +32,8 @@ pub struct Config {
     pub identity: Identity,
     /// What is permitted.
     pub policy: Policy,
+    /// Who is asked.
+    pub approvals: Approvals,
     /// Recording.
     pub audit: Audit,
     /// The daemon's own log.
@@ -51,6 +54,7 @@ impl Config {
             proxy: Proxy::default(),
             identity: Identity { trust_domain: TrustDomain::default(), host: HostName::of(host) },
             policy: Policy::default(),
+            approvals: Approvals::default(),
             audit: Audit::default(),
             telemetry: Telemetry::default(),
             state_dir: DEFAULT_STATE_DIR.into(),

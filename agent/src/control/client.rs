@@ -9,7 +9,7 @@ use std::time::Duration;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::protocol::{MAX_LINE, Request, Response};
-use super::socket::SOCKET_NAME;
+use super::socket::{APPROVALS_NAME, SOCKET_NAME};
 
 /// How long any one step may take. A healthy daemon answers in a millisecond.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -20,9 +20,9 @@ pub enum ClientError {
     /// No daemon runs.
     #[error("no daemon answers at {0}")]
     NobodyListens(PathBuf),
-    /// Not root.
-    #[error("no permission to talk to the daemon at {0}; be root")]
-    NotPermitted(PathBuf),
+    /// Not root, nor a member of the group that may.
+    #[error("no permission to talk to the daemon at {0}; {1}")]
+    NotPermitted(PathBuf, &'static str),
     /// Something that is not the daemon has its socket.
     #[error("{path} belongs to user {uid}, not to the daemon")]
     Impostor {
@@ -56,7 +56,8 @@ impl ClientError {
             return Self::NobodyListens(path);
         }
         if source.kind() == io::ErrorKind::PermissionDenied {
-            return Self::NotPermitted(path);
+            let approvals = path.ends_with(APPROVALS_NAME);
+            return Self::NotPermitted(path, if approvals { "be root or a member of `approvals.group`" } else { "be root" });
         }
         Self::Io { path, source }
     }
@@ -72,12 +73,15 @@ pub struct Client {
 impl Client {
     /// Connects to the daemon of `runtime_dir`.
     pub fn connect(runtime_dir: &Path) -> Result<Self, ClientError> {
-        Self::connect_to_user(runtime_dir, 0)
+        Self::dial(runtime_dir.join(SOCKET_NAME), 0)
     }
 
-    /// As [`Self::connect`], for a daemon of another user than root.
-    fn connect_to_user(runtime_dir: &Path, expected: u32) -> Result<Self, ClientError> {
-        let path = runtime_dir.join(SOCKET_NAME);
+    /// Connects to the approvers' socket of `runtime_dir`.
+    pub fn connect_to_approvals(runtime_dir: &Path) -> Result<Self, ClientError> {
+        Self::dial(runtime_dir.join(APPROVALS_NAME), 0)
+    }
+
+    fn dial(path: PathBuf, expected: u32) -> Result<Self, ClientError> {
         let stream = dial(&path).map_err(|source| ClientError::dialling(&path, source))?;
         let peer = rustix::net::sockopt::socket_peercred(&stream)
             .map_err(|error| ClientError::Io { path: path.clone(), source: error.into() })?;
@@ -130,10 +134,10 @@ mod tests {
     struct Version;
 
     impl Handler for Version {
-        async fn handle(&self, peer: Peer, request: Request) -> Response {
+        async fn handle(&self, peer: &Peer, request: Request) -> Response {
             match request {
                 Request::Status => Response::Status(Status { version: "1".into(), ..Status::default() }),
-                Request::Bypass(_) => Response::Refused { message: format!("not you, {}", peer.pid) },
+                Request::Bypass(_) | Request::Approvals(_) => Response::Refused { message: format!("not you, {}", peer.pid) },
             }
         }
     }
@@ -153,13 +157,13 @@ mod tests {
     }
 
     fn trusting() -> Access {
-        Access { uid: own_uid(), managed: Box::new(|_| false) }
+        Access { uid: Some(own_uid()), managed: Box::new(|_| false) }
     }
 
     #[tokio::test]
     async fn asks_twice() {
         with_daemon(trusting(), |dir| {
-            let mut client = Client::connect_to_user(dir, own_uid()).unwrap();
+            let mut client = Client::dial(dir.join(SOCKET_NAME), own_uid()).unwrap();
             for _ in 0..2 {
                 assert!(
                     matches!(client.ask(&Request::Status).unwrap(), Response::Status(status) if status.version == "1")
@@ -173,13 +177,14 @@ mod tests {
     async fn strangers_and_the_managed_are_refused() {
         let refused = |access| {
             with_daemon(access, |dir| {
-                let response = Client::connect_to_user(dir, own_uid()).unwrap().ask(&Request::Status).unwrap();
+                let response = Client::dial(dir.join(SOCKET_NAME), own_uid()).unwrap().ask(&Request::Status).unwrap();
                 matches!(response, Response::Forbidden { .. })
             })
         };
-        assert!(refused(Access { uid: own_uid() + 1, managed: Box::new(|_| false) }).await);
+        assert!(refused(Access { uid: Some(own_uid() + 1), managed: Box::new(|_| false) }).await);
         let own = std::process::id().cast_signed();
-        assert!(refused(Access { uid: own_uid(), managed: Box::new(move |pid| pid == own) }).await);
+        assert!(refused(Access { uid: Some(own_uid()), managed: Box::new(move |pid| pid == own) }).await);
+        assert!(refused(Access::members(move |pid| pid == own)).await);
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::approvals::{ApprovalsRequest, ApprovalsResponse, GlassLine};
 use crate::config::{Fail, Mode, ScopeName};
 
 /// Longest line either side accepts; a status of 255 scopes is under 48 KiB.
@@ -18,6 +19,8 @@ pub enum Request {
     Status,
     /// Open or close scopes.
     Bypass(BypassRequest),
+    /// Answered at the approvals' socket only.
+    Approvals(ApprovalsRequest),
 }
 
 /// What the daemon answers.
@@ -31,6 +34,8 @@ pub enum Response {
         /// One entry a scope.
         scopes: Vec<OpenScope>,
     },
+    /// To [`Request::Approvals`].
+    Approvals(Box<ApprovalsResponse>),
     /// The request was understood and not carried out.
     Refused {
         /// One sentence for the operator.
@@ -177,6 +182,10 @@ pub struct Status {
     pub counters: BTreeMap<String, u64>,
     /// Reports the kernel half had no room for.
     pub lost_events: u64,
+    /// Requests that wait for approval.
+    pub pending_approvals: u64,
+    /// Every break-glass that holds.
+    pub break_glass: Vec<GlassLine>,
 }
 
 /// One scope as it is now.

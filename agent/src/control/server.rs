@@ -2,9 +2,11 @@
 
 use std::future::Future;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
@@ -12,6 +14,7 @@ use tokio::time::timeout;
 
 use super::protocol::{MAX_LINE, Request, Response};
 use super::socket::Listener;
+use crate::sys;
 
 /// Operators at once.
 const MAX_PEERS: usize = 16;
@@ -19,7 +22,7 @@ const MAX_PEERS: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Who is on the other end, by the kernel's word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Peer {
     /// Process that connected.
     pub pid: i32,
@@ -27,12 +30,30 @@ pub struct Peer {
     pub uid: u32,
     /// Its group.
     pub gid: u32,
+    /// A handle to that very process, where the kernel gives one (Linux 6.5): its number may be another's by now.
+    pub handle: Option<Arc<OwnedFd>>,
+}
+
+impl Peer {
+    fn of(stream: &UnixStream) -> io::Result<Self> {
+        let credentials = stream.peer_cred()?;
+        let handle = sys::peer_handle(stream.as_fd()).ok().map(Arc::new);
+        Ok(Self { pid: credentials.pid().unwrap_or(0), uid: credentials.uid(), gid: credentials.gid(), handle })
+    }
+
+    /// Whether the process that connected is still there, so that what was read of its number was read of it.
+    #[must_use]
+    pub fn lives(&self) -> bool {
+        let Some(handle) = &self.handle else { return true };
+        let mut end = [PollFd::new(handle, PollFlags::IN)];
+        poll(&mut end, Some(&Timespec::default())).is_ok_and(|ended| ended == 0)
+    }
 }
 
 /// Who is answered.
 pub struct Access {
-    /// The only user that is.
-    pub uid: u32,
+    /// The only user that is; `None` where the socket's own mode says who may connect.
+    pub uid: Option<u32>,
     /// Says of a process that it is managed itself, and so must not steer its own guard.
     pub managed: Box<dyn Fn(i32) -> bool + Send + Sync>,
 }
@@ -40,24 +61,32 @@ pub struct Access {
 impl Access {
     /// Root, unless `managed` says so of the process.
     pub fn root(managed: impl Fn(i32) -> bool + Send + Sync + 'static) -> Self {
-        Self { uid: 0, managed: Box::new(managed) }
+        Self { uid: Some(0), managed: Box::new(managed) }
     }
 
-    fn refusal(&self, peer: Peer) -> Option<&'static str> {
-        if peer.uid != self.uid {
+    /// Whoever the socket lets connect, unless `managed` says so of the process.
+    pub fn members(managed: impl Fn(i32) -> bool + Send + Sync + 'static) -> Self {
+        Self { uid: None, managed: Box::new(managed) }
+    }
+
+    fn refusal(&self, peer: &Peer) -> Option<&'static str> {
+        if self.uid.is_some_and(|uid| peer.uid != uid) {
             return Some("only root may talk to the daemon");
         }
         if peer.pid <= 0 {
             return Some("the peer is in another pid namespace, so it cannot be told apart from a managed process");
         }
-        (self.managed)(peer.pid).then_some("a managed process may not talk to the daemon that guards it")
+        if (self.managed)(peer.pid) {
+            return Some("a managed process may not talk to the daemon that guards it");
+        }
+        (!peer.lives()).then_some("the process that connected is gone")
     }
 }
 
 /// What the daemon does with requests.
 pub trait Handler: Send + Sync + 'static {
     /// Carries out `request`, which `peer` was allowed to make.
-    fn handle(&self, peer: Peer, request: Request) -> impl Future<Output = Response> + Send;
+    fn handle(&self, peer: &Peer, request: Request) -> impl Future<Output = Response> + Send;
 }
 
 /// Answers until the future is dropped, which also removes the socket.
@@ -89,10 +118,9 @@ pub async fn serve<H: Handler>(listener: Listener, handler: Arc<H>, access: Acce
 }
 
 async fn converse<H: Handler>(stream: UnixStream, handler: &H, access: &Access) -> io::Result<()> {
-    let credentials = stream.peer_cred()?;
-    let peer = Peer { pid: credentials.pid().unwrap_or(0), uid: credentials.uid(), gid: credentials.gid() };
+    let peer = Peer::of(&stream)?;
     let mut stream = BufReader::new(stream);
-    if let Some(message) = access.refusal(peer) {
+    if let Some(message) = access.refusal(&peer) {
         tracing::warn!(pid = peer.pid, uid = peer.uid, "control socket: refused, {message}");
         return answer(&mut stream, &Response::Forbidden { message: message.to_owned() }).await;
     }
@@ -111,7 +139,7 @@ async fn converse<H: Handler>(stream: UnixStream, handler: &H, access: &Access) 
         }
         match serde_json::from_slice(&line) {
             Ok(request) => {
-                let response = handler.handle(peer, request).await;
+                let response = handler.handle(&peer, request).await;
                 answer(&mut stream, &response).await?;
             }
             Err(error) => {

@@ -10,6 +10,8 @@ use rustix::fs::{FlockOperation, flock};
 
 /// File name of the socket below the runtime directory.
 pub const SOCKET_NAME: &str = "control.sock";
+/// File name of the approvers' socket beside it.
+pub const APPROVALS_NAME: &str = "approvals.sock";
 /// Held while a daemon lives; the kernel lets go of it whatever way the daemon ends.
 const LOCK_NAME: &str = "control.lock";
 
@@ -48,7 +50,7 @@ pub struct Listener {
 #[derive(Debug)]
 pub(super) struct Place {
     path: PathBuf,
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl Drop for Place {
@@ -86,19 +88,53 @@ impl Listener {
         if UnixStream::connect(&path).is_ok() {
             return Err(SocketError::Busy(path));
         }
-        // Bound aside and moved into place: from its first moment the socket has its mode, and an old one is replaced
-        // without a moment of none.
-        let aside = runtime_dir.join(format!("{SOCKET_NAME}.{}", std::process::id()));
-        let _ = fs::remove_file(&aside);
-        let socket = UnixListener::bind(&aside).map_err(failed(&aside))?;
-        fs::set_permissions(&aside, Permissions::from_mode(0o600)).map_err(failed(&aside))?;
-        fs::rename(&aside, &path).map_err(failed(&path))?;
-        Ok(Self { socket, place: Place { path, _lock: lock } })
+        let socket = listen(&path, None)?;
+        Ok(Self { socket, place: Place { path, _lock: Some(lock) } })
+    }
+
+    /// Listens at `runtime_dir/approvals.sock`, for root and for a group. Whoever calls this holds the daemon's socket
+    /// already, so an old one is a dead daemon's.
+    ///
+    /// # Errors
+    /// When the directory cannot be trusted, or the system refuses.
+    pub fn bind_approvals(runtime_dir: &Path, group: Option<u32>) -> Result<Self, SocketError> {
+        guarded(runtime_dir)?;
+        let failed = |source| SocketError::Io { path: runtime_dir.to_owned(), source };
+        let found = fs::metadata(runtime_dir).map_err(failed)?;
+        if group.is_some() && found.mode() & 0o011 != 0o011 {
+            // Members get as far as the socket, and see nothing on the way.
+            let mode = Permissions::from_mode(found.mode() & 0o7777 | 0o011);
+            fs::set_permissions(runtime_dir, mode).map_err(failed)?;
+        }
+        let path = runtime_dir.join(APPROVALS_NAME);
+        let socket = listen(&path, group)?;
+        Ok(Self { socket, place: Place { path, _lock: None } })
     }
 
     pub(super) fn into_parts(self) -> (UnixListener, Place) {
         (self.socket, self.place)
     }
+}
+
+/// Bound aside and moved into place: from its first moment the socket has its mode, and an old one is replaced without a
+/// moment of none.
+fn listen(path: &Path, group: Option<u32>) -> Result<UnixListener, SocketError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| SocketError::Io { path, source }
+    };
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".{}", std::process::id()));
+    let aside = PathBuf::from(aside);
+    let _ = fs::remove_file(&aside);
+    let socket = UnixListener::bind(&aside).map_err(failed(&aside))?;
+    fs::set_permissions(&aside, Permissions::from_mode(0o600)).map_err(failed(&aside))?;
+    if let Some(group) = group {
+        std::os::unix::fs::chown(&aside, None, Some(group)).map_err(failed(&aside))?;
+        fs::set_permissions(&aside, Permissions::from_mode(0o660)).map_err(failed(&aside))?;
+    }
+    fs::rename(&aside, path).map_err(failed(path))?;
+    Ok(socket)
 }
 
 /// Nobody but root and this user may replace anything on the way to `directory`, links on that way included.
@@ -145,6 +181,21 @@ mod tests {
         assert_eq!(mode(&runtime.join(SOCKET_NAME)), 0o600);
         drop(listener);
         assert!(!runtime.join(SOCKET_NAME).exists());
+    }
+
+    #[test]
+    fn approvers_reach_their_socket_and_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let runtime = dir.path().join("run");
+        let _control = Listener::bind(&runtime).unwrap();
+        let mode = |path: &Path| fs::symlink_metadata(path).unwrap().mode() & 0o777;
+        let alone = Listener::bind_approvals(&runtime, None).unwrap();
+        assert_eq!((mode(&runtime), mode(&runtime.join(APPROVALS_NAME))), (0o700, 0o600));
+        drop(alone);
+        let own = fs::metadata(&runtime).unwrap().gid();
+        let _shared = Listener::bind_approvals(&runtime, Some(own)).unwrap();
+        assert_eq!((mode(&runtime), mode(&runtime.join(APPROVALS_NAME))), (0o711, 0o660));
+        assert_eq!(mode(&runtime.join(SOCKET_NAME)), 0o600);
     }
 
     #[test]

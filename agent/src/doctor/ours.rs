@@ -90,7 +90,7 @@ fn daemon(machine: &Machine, config: &Config) -> (Check, Option<bool>) {
     match Client::connect(&config.runtime_dir) {
         Ok(_) => (Check::ok(NAME, "running"), Some(true)),
         Err(ClientError::NobodyListens(_)) => (Check::ok(NAME, "not running"), machine.privileged.then_some(false)),
-        Err(ClientError::NotPermitted(_)) => (Check::skipped(NAME, "needs root"), None),
+        Err(ClientError::NotPermitted(..)) => (Check::skipped(NAME, "needs root"), None),
         Err(error) => {
             let advice = "look at its log: journalctl -u sallyport";
             (Check::warn(NAME, error.to_string(), advice), Some(true))

@@ -6,7 +6,7 @@ use super::{
 use sallyport_ebpf::{Addr, Flow, V4_MAPPED, Verdict};
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
-    os::fd::AsFd,
+    os::fd::{AsFd, BorrowedFd},
     sync::{Arc, Mutex},
 };
 use tokio::net::TcpStream;
@@ -57,6 +57,11 @@ impl Intercepted {
     /// The namespace the connection came from and goes out of.
     pub fn namespace(&self) -> &Arc<Namespace> {
         &self.namespace
+    }
+
+    /// The client's socket, to be watched. What it sends is not to be read before the connection may go on.
+    pub fn socket(&self) -> BorrowedFd<'_> {
+        self.client.as_fd()
     }
 
     /// The client's stream, for the proxy and for resetting a refused client.

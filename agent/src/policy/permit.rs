@@ -93,6 +93,11 @@ impl Held {
         &self.request
     }
 
+    /// The connection and who opened it, to be judged anew.
+    pub(crate) fn into_parts(self) -> (Intercepted, Arc<Identity>) {
+        (self.intercepted, self.identity)
+    }
+
     /// Asks the policies again: others may hold by now, or another hour.
     pub fn again(self, gate: &Gate<'_>, moment: &Moment) -> Judged {
         self.judge(None, gate, moment)

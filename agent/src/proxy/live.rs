@@ -8,19 +8,25 @@ use std::{
     },
 };
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
-use crate::policy::{Holder, Moment, Question, Verdict};
+use crate::{
+    approve::Id,
+    policy::{Holder, Moment, Question, Verdict},
+};
 
 /// Flows that go on, by number.
 #[derive(Default)]
 pub struct Live {
     flows: Mutex<HashMap<u64, Flow>>,
     next: AtomicU64,
+    judged: watch::Sender<()>,
 }
 
 struct Flow {
     question: Question,
+    /// The grant or break-glass without which it may not be allowed.
+    under: Option<Id>,
     revoked: oneshot::Sender<Arc<Verdict>>,
 }
 
@@ -32,12 +38,12 @@ pub struct Place<'a> {
 }
 
 impl Live {
-    /// Enters a flow that was allowed by `verdict`. If other policies hold since, it is judged by them at once: whoever
-    /// changes them judges only flows that are entered.
-    pub fn enter(&self, policies: &Holder, question: &Question, verdict: &Verdict) -> Place<'_> {
+    /// Enters a flow that was allowed by `verdict`, `under` a grant or a break-glass. If other policies hold since, it is
+    /// judged by them at once: whoever changes them judges only flows that are entered.
+    pub fn enter(&self, policies: &Holder, question: &Question, verdict: &Verdict, under: Option<Id>) -> Place<'_> {
         let (sender, revoked) = oneshot::channel();
         let number = self.next.fetch_add(1, Relaxed);
-        let flow = Flow { question: question.clone(), revoked: sender };
+        let flow = Flow { question: question.clone(), under, revoked: sender };
         self.flows().insert(number, flow);
         if verdict.version != policies.version() {
             self.judge_one(policies, number);
@@ -52,8 +58,30 @@ impl Live {
             flows.values_mut().for_each(|flow| flow.question.circumstances.pass_to(moment));
             flows.iter().map(|(number, flow)| (*number, flow.question.clone())).collect()
         };
+        self.judged.send_replace(());
         // Not under the lock: new flows are entered meanwhile.
         asked.into_iter().filter(|(number, question)| self.revoke(policies, *number, question)).count()
+    }
+
+    /// Judges the flows under a grant or a break-glass that is over, without it; says how many were told to end.
+    pub fn lapse(&self, policies: &Holder, id: Id) -> usize {
+        let asked: Vec<(u64, Question)> = {
+            let mut flows = self.flows();
+            let under = flows.iter_mut().filter(|(_, flow)| flow.under == Some(id));
+            let bare = under.map(|(number, flow)| {
+                flow.under = None;
+                flow.question.circumstances.approval = None;
+                flow.question.circumstances.break_glass = false;
+                (*number, flow.question.clone())
+            });
+            bare.collect()
+        };
+        asked.into_iter().filter(|(number, question)| self.revoke(policies, *number, question)).count()
+    }
+
+    /// Changes whenever flows are judged again: what is held has to be as well.
+    pub fn judgements(&self) -> watch::Receiver<()> {
+        self.judged.subscribe()
     }
 
     fn judge_one(&self, policies: &Holder, number: u64) {
@@ -125,7 +153,7 @@ mod tests {
     fn flows_that_are_not_allowed_any_more_are_revoked() {
         let (live, policies) = (Live::default(), Holder::new(set(ALL), || Duration::ZERO));
         let verdict = policies.decide(&question(1)).verdict;
-        let [mut one, mut two] = [1, 2].map(|port| live.enter(&policies, &question(port), &verdict));
+        let [mut one, mut two] = [1, 2].map(|port| live.enter(&policies, &question(port), &verdict, None));
         assert_eq!(live.judge(&policies, &Moment::default()), 0);
         policies.replace(set(NOT_1));
         assert_eq!(live.judge(&policies, &Moment::default()), 1);
@@ -136,12 +164,25 @@ mod tests {
     }
 
     #[test]
+    fn what_runs_under_a_grant_ends_with_it() {
+        let needy = "permit(principal, action, resource) when { context has break_glass && context.break_glass };";
+        let (live, policies) = (Live::default(), Holder::new(set(needy), || Duration::ZERO));
+        let mut asked = question(1);
+        asked.circumstances.break_glass = true;
+        let verdict = policies.decide(&asked).verdict;
+        let ids = [Id::from([1; 16]), Id::from([2; 16])];
+        let [mut one, mut two] = ids.map(|id| live.enter(&policies, &asked, &verdict, Some(id)));
+        assert_eq!(live.lapse(&policies, ids[0]), 1);
+        assert!(one.revoked.try_recv().is_ok() && two.revoked.try_recv().is_err());
+    }
+
+    #[test]
     fn a_flow_that_was_judged_by_the_old_policies_is_judged_when_it_enters() {
         let (live, policies) = (Live::default(), Holder::new(set(ALL), || Duration::ZERO));
         let verdict = policies.decide(&question(1)).verdict;
         policies.replace(set(NOT_1));
         // Nobody was live when the policies changed.
         assert_eq!(live.judge(&policies, &Moment::default()), 0);
-        assert!(live.enter(&policies, &question(1), &verdict).revoked.try_recv().is_ok());
+        assert!(live.enter(&policies, &question(1), &verdict, None).revoked.try_recv().is_ok());
     }
 }

@@ -1,6 +1,7 @@
 //! The only room that moves client bytes: identified, decided, recorded, then relayed.
 
 mod dial;
+mod held;
 mod live;
 mod pipes;
 mod relay;
@@ -9,6 +10,7 @@ pub use live::Live;
 pub use relay::Totals;
 
 use crate::{
+    approve::{self, Office},
     config::{self, OnFailure, ScopeName},
     identity::{Attestor, Identity},
     intercept::{
@@ -16,7 +18,7 @@ use crate::{
         arrival::{Arrival, Intercepted, socket_addr},
         namespace::Namespace,
     },
-    policy::{self, Gate, Holder, Moment, Permitted, Zone, question::Circumstances},
+    policy::{self, Denied, Gate, Holder, Judged, Moment, Permitted, Zone, question::Circumstances},
     record::{
         Decision, EventKind, EventRecord, Outcome, Protocol, Recorded, Recorder, SessionEnd, SessionExtra, SessionId,
         SessionStart, Timestamps,
@@ -64,6 +66,8 @@ pub struct Proxy {
     pub zone: Zone,
     /// Flows that go on.
     pub live: Live,
+    /// Where people are asked; `None` where nobody could answer.
+    pub office: Option<Arc<Office>>,
 }
 
 /// Connections that could not be recorded: counted for the status, and told to the store once it works again.
@@ -160,22 +164,33 @@ impl Proxy {
         let start = start(&intercepted, Arc::clone(&identity), scope);
         let circumstances = self.circumstances(&start);
         match policy::connect(intercepted, identity, &gate, circumstances) {
-            Ok(permitted) => {
+            Judged::Permitted(permitted) => {
                 let verdict = permitted.verdict();
                 let decision = if verdict.allows() { Decision::Allow } else { Decision::WouldDeny };
                 let policies = verdict.recorded();
                 let extra = SessionExtra { policies, ..start.extra.clone() };
                 self.permitted(permitted, SessionStart { decision, extra, ..start }, observe).await;
             }
-            Err(denied) => {
-                reset(&denied.intercepted.into_client());
-                let policies = denied.verdict.as_ref().and_then(|verdict| verdict.recorded());
-                let extra = SessionExtra { policies, ..start.extra.clone() };
-                match self.recorder.begin(SessionStart { decision: Decision::Deny, extra, ..start }).await {
-                    Ok(session) => self.end(session, nothing_moved(Outcome::Denied, denied.why.to_string())).await,
-                    Err(error) => tracing::error!(%error, "a denied connection could not be recorded"),
-                }
-            }
+            Judged::Held(held) => self.held(held, start).await,
+            Judged::Denied(denied) => self.denied(*denied, start).await,
+        }
+    }
+
+    /// Nothing goes through, unless a break-glass holds that policies know of.
+    async fn denied(&self, denied: Denied, start: SessionStart) {
+        match self.broken_for(&start) {
+            Some(glass) => self.behind_glass(denied, start, glass).await,
+            None => self.refused(denied, start).await,
+        }
+    }
+
+    async fn refused(&self, denied: Denied, start: SessionStart) {
+        reset(&denied.intercepted.into_client());
+        let policies = denied.verdict.as_ref().and_then(|verdict| verdict.recorded());
+        let extra = SessionExtra { policies, ..start.extra.clone() };
+        match self.recorder.begin(SessionStart { decision: Decision::Deny, extra, ..start }).await {
+            Ok(session) => self.end(session, nothing_moved(Outcome::Denied, denied.why.to_string())).await,
+            Err(error) => tracing::error!(%error, "a denied connection could not be recorded"),
         }
     }
 
@@ -190,12 +205,17 @@ impl Proxy {
         self.live.judge(&self.policies, moment)
     }
 
+    /// Judges the flows under a grant or a break-glass that is over; says how many were ended.
+    pub fn lapse(&self, id: approve::Id) -> usize {
+        self.live.lapse(&self.policies, id)
+    }
+
     /// Recorded before any byte goes: the connection to the upstream is being opened meanwhile, and stays silent.
     async fn permitted(&self, permitted: Permitted, start: SessionStart, observe: bool) {
         let destination = permitted.intercepted().destination();
         let namespace = Arc::clone(permitted.intercepted().namespace());
         // What is only observed is not ended either.
-        let place = (!observe).then(|| self.live.enter(&self.policies, permitted.question(), permitted.verdict()));
+        let place = (!observe).then(|| self.live.enter(&self.policies, permitted.question(), permitted.verdict(), None));
         let dialled = dial::dial(&namespace, destination, &self.limits);
         let (recorded, dialled) = tokio::join!(self.recorder.record(permitted, start), dialled);
         let recorded = match recorded {
@@ -220,6 +240,11 @@ impl Proxy {
             self.note(EventRecord { decision, count, last, detail, ..EventRecord::new(EventKind::Unrecorded, first) })
                 .await;
         }
+        self.carry(recorded, dialled, place).await;
+    }
+
+    /// Relays what is recorded, and records how it ended.
+    async fn carry(&self, recorded: Recorded, dialled: std::io::Result<TcpStream>, place: Option<live::Place<'_>>) {
         let (client, session) = recorded.into_parts();
         let end = match dialled {
             Ok(upstream) => self.forward(&client, upstream, session, place).await,

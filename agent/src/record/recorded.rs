@@ -2,7 +2,7 @@
 
 use tokio::net::TcpStream;
 
-use super::{RecordError, Recorder, SessionId, SessionStart};
+use super::{Durability, RecordError, Recorder, RequestRecord, SessionId, SessionStart};
 use crate::policy::Permitted;
 
 /// A permitted connection that is in the store, or whose scope of failure says it may go on without.
@@ -57,6 +57,18 @@ impl Recorder {
     pub async fn record(&self, permitted: Permitted, start: SessionStart) -> Result<Recorded, Box<Unrecorded>> {
         match self.begin(start).await {
             Ok(session) => Ok(Recorded { permitted, session: Some(session) }),
+            Err(error) => Err(Box::new(Unrecorded { permitted, error })),
+        }
+    }
+
+    /// Records under what a connection goes on that was held: its session began when it was.
+    ///
+    /// # Errors
+    /// The connection, back, when it could not be recorded.
+    pub async fn record_held(&self, permitted: Permitted, request: RequestRecord) -> Result<Recorded, Box<Unrecorded>> {
+        let session = request.session;
+        match self.request(request, Durability::BeforeForward).await {
+            Ok(()) => Ok(Recorded { permitted, session: Some(session) }),
             Err(error) => Err(Box::new(Unrecorded { permitted, error })),
         }
     }

@@ -122,7 +122,7 @@ pub struct PayloadRecord {
 }
 
 /// How an approval stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ApprovalState {
     /// Asked for.
