@@ -1,6 +1,7 @@
 //! The integration suite: the real daemon on the real kernel, between hosts made of network namespaces.
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test whose ground gives way has failed")]
 
+mod approvals;
 mod bypass;
 mod cli;
 mod exec;

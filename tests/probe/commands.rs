@@ -59,6 +59,7 @@ impl Probe {
             ["enter", dir] => fs::write(Path::new(dir).join("cgroup.procs"), "0").map(|()| done()),
             ["move", pid, dir] => fs::write(Path::new(dir).join("cgroup.procs"), pid).map(|()| done()),
             ["user", uid] => sys::become_user(uid.parse().map_err(io::Error::other)?).map(|()| done()),
+            ["login", uid] => fs::write("/proc/self/loginuid", uid).map(|()| done()),
             ["name", name] => {
                 let name = std::ffi::CString::new(*name)?;
                 rustix::thread::set_name(&name)?;

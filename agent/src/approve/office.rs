@@ -77,6 +77,8 @@ pub struct Office {
     busy: Notify,
     /// Those who are told of what is asked for.
     announced: watch::Sender<u64>,
+    /// Those who wait are told when a glass is broken.
+    broken: watch::Sender<()>,
     /// What ended before the flows under it did.
     lapsed: mpsc::UnboundedSender<Id>,
 }
@@ -97,6 +99,7 @@ impl Office {
             leaving: Mutex::new(Some(leaving)),
             busy: Notify::new(),
             announced: watch::Sender::new(0),
+            broken: watch::Sender::default(),
             lapsed,
         };
         (Arc::new(office), lapses)
@@ -110,6 +113,11 @@ impl Office {
     /// Changes with every request that begins to wait or ends.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.announced.subscribe()
+    }
+
+    /// Changes when a glass is broken.
+    pub fn breakings(&self) -> watch::Receiver<()> {
+        self.broken.subscribe()
     }
 
     /// Asks for an approval on behalf of a recorded session. From the return on it is on the record that it waits.
@@ -293,6 +301,7 @@ impl Office {
         tracing::warn!("break-glass: {detail}");
         self.recorder.event(event(EventKind::BreakGlassOpened, &glass, detail)).await?;
         self.glasses().add(glass.clone());
+        self.broken.send_replace(());
         self.busy.notify_one();
         self.changed();
         Ok(glass)

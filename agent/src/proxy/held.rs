@@ -12,7 +12,10 @@ use crate::{
     sys,
 };
 use std::{io, os::fd::OwnedFd, sync::Arc};
-use tokio::io::{Interest, unix::AsyncFd};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    sync::watch,
+};
 
 /// How often one connection asks anew: policies that change as often have something wrong with them.
 const ROUNDS: usize = 16;
@@ -25,6 +28,13 @@ enum Waited {
     Allowed(Permitted),
     /// It may not.
     Over(Intercepted, Outcome, String),
+}
+
+/// What waits, beside the connection itself.
+#[derive(Clone, Copy)]
+struct Case<'a> {
+    session: SessionId,
+    start: &'a SessionStart,
 }
 
 enum Step {
@@ -48,7 +58,7 @@ impl Proxy {
         };
         let waited = match self.broken_for(&start) {
             Some(glass) => self.by_glass(office, held, &glass, session).await,
-            None => self.wait(office, held, session).await,
+            None => self.wait(office, held, Case { session, start: &start }).await,
         };
         self.answered(waited, session, policies).await;
     }
@@ -119,13 +129,13 @@ impl Proxy {
         }
     }
 
-    async fn wait(&self, office: &Arc<Office>, mut held: Box<Held>, session: SessionId) -> Waited {
+    async fn wait(&self, office: &Arc<Office>, mut held: Box<Held>, case: Case<'_>) -> Waited {
         let line = match Line::watch(held.intercepted()) {
             Ok(line) => line,
             Err(error) => return over(*held, Outcome::Failed, &format!("the client cannot be watched: {error}")),
         };
         for _ in 0..ROUNDS {
-            match self.ask(office, held, session, &line).await {
+            match self.ask(office, held, case, &line).await {
                 Step::Done(waited) => return waited,
                 Step::Again(again) => held = again,
             }
@@ -133,15 +143,15 @@ impl Proxy {
         over(*held, Outcome::Denied, "policies change too often to be approved")
     }
 
-    async fn ask(&self, office: &Arc<Office>, held: Box<Held>, session: SessionId, line: &Line) -> Step {
+    async fn ask(&self, office: &Arc<Office>, held: Box<Held>, case: Case<'_>, line: &Line) -> Step {
         let ask = Ask {
             request: Arc::clone(held.request()),
             needs: Arc::clone(held.needs()),
             session: session_of(held.identity()),
         };
-        let (held, answer) = match office.ask(&ask, session).await {
+        let (held, answer) = match office.ask(&ask, case.session).await {
             Ok(Standing::Granted(release)) => (held, Answer::Released(release)),
-            Ok(Standing::Waiting(waiting)) => match self.listen(waiting, held, line).await {
+            Ok(Standing::Waiting(waiting)) => match self.listen((office, waiting), held, case, line).await {
                 Ok(answered) => answered,
                 Err(step) => return step,
             },
@@ -164,8 +174,16 @@ impl Proxy {
     }
 
     /// Waits for people, for the client to hang up, for other policies, and for the end.
-    async fn listen(&self, mut waiting: Waiting, mut held: Box<Held>, line: &Line) -> Result<(Box<Held>, Answer), Step> {
+    async fn listen(
+        &self,
+        (office, mut waiting): (&Arc<Office>, Waiting),
+        mut held: Box<Held>,
+        case: Case<'_>,
+        line: &Line,
+    ) -> Result<(Box<Held>, Answer), Step> {
         let (mut judgements, mut stop) = (self.live.judgements(), self.ended.clone());
+        let mut breakings = office.breakings();
+        breakings.mark_changed();
         // Other policies than those that held it: they changed before anybody here would have been told.
         if held.verdict().version != self.policies.version() {
             judgements.mark_changed();
@@ -176,9 +194,15 @@ impl Proxy {
                 () = line.hung_up() => {
                     return Err(Step::Done(over(*held, Outcome::ClientReset, "the client hung up while it waited")));
                 }
-                _ = stop.wait_for(|stop| *stop) => {
+                () = stopped(&mut stop) => {
                     waiting.withdraw("the daemon stops");
                     return Err(Step::Done(over(*held, Outcome::Drained, "the daemon stopped while it waited")));
+                }
+                _ = breakings.changed() => {
+                    if let Some(glass) = self.broken_for(case.start) {
+                        waiting.withdraw("a break-glass lets it through");
+                        return Err(Step::Done(self.by_glass(office, held, &glass, case.session).await));
+                    }
                 }
                 _ = judgements.changed() => {
                     let needs = Arc::clone(held.needs());
@@ -241,6 +265,11 @@ impl Proxy {
             }
         }
     }
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // Whoever could say so is gone as well.
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 fn over(held: Held, outcome: Outcome, why: &str) -> Waited {

@@ -1,0 +1,363 @@
+//! Connections that wait for people: approved, denied, expired, withdrawn, and who may say so.
+
+use sallyport_tests::{Bed, Daemon, Puppet, Record, Said, Server, daemon::built, network::THERE4, until};
+use serde_json::Value;
+use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt, path::PathBuf, process::Command};
+
+/// Ports from 4950 need a person, from 4960 one of the group `daemon` with a reason, from 4970 two.
+const HELD: &str = r#"
+@id("anywhere") permit(principal, action == Action::"connect", resource);
+@id("ask") forbid(principal, action == Action::"connect", resource)
+when { resource.port >= 4950 } unless { context has approval && context.approval.people >= 1 };
+@id("ask-daemon") forbid(principal, action == Action::"connect", resource)
+when { resource.port >= 4960 && resource.port < 4970 }
+unless { context has approval && context.approval.groups.contains(Group::"daemon") && context.approval.reason };
+@id("ask-two") forbid(principal, action == Action::"connect", resource)
+when { resource.port >= 4970 } unless { context has approval && context.approval.people >= 2 };
+"#;
+const OPEN: &str = r#"@id("anywhere") permit(principal, action == Action::"connect", resource);"#;
+const CLOSED: &str = r#"@id("closed") @message("closed for today") forbid(principal, action, resource);"#;
+
+struct Site {
+    bed: Bed,
+    policies: PathBuf,
+}
+
+impl Site {
+    fn new() -> Self {
+        let bed = Bed::new();
+        let policies = bed.dir().join("policies");
+        fs::create_dir(&policies).expect("a directory");
+        let site = Self { bed, policies };
+        site.write(HELD);
+        site
+    }
+
+    fn write(&self, text: &str) {
+        let new = self.policies.join(".new");
+        fs::write(&new, text).expect("a file");
+        fs::rename(new, self.policies.join("a.cedar")).expect("the directory");
+    }
+
+    fn daemon(&self, keys: &str) -> Daemon {
+        Daemon::start(&self.bed, &self.config(keys))
+    }
+
+    fn config(&self, keys: &str) -> String {
+        let directory = self.policies.display();
+        let sections = format!("[policy]\ndirectory = \"{directory}\"\n[approvals]\n{keys}\n");
+        self.bed.config(&self.bed.scope(""), "", &sections)
+    }
+
+    fn server(&self, port: u16) -> Server {
+        Server::echo(&self.bed.network().there, (THERE4, port))
+    }
+
+    /// `sallyport approvals WORDS` by somebody who logged in with this uid, and became root.
+    fn by(&self, login: u32, words: &[&str]) -> Said {
+        self.as_user(&format!("echo {login} > /proc/self/loginuid && exec \"$@\""), words)
+    }
+
+    fn as_user(&self, script: &str, words: &[&str]) -> Said {
+        let mut command = Command::new("sh");
+        command.args(["-c", script, "sh"]).arg(built("sallyport")).arg("approvals").args(words);
+        command.arg("--runtime-dir").arg(self.bed.runtime());
+        command.output().expect("a shell").into()
+    }
+}
+
+fn json(said: &Said) -> Value {
+    serde_json::from_str(&said.out).unwrap_or_else(|e| panic!("{e}: {said:?}"))
+}
+
+fn list(daemon: &Daemon) -> Vec<Value> {
+    json(&daemon.cli(&["approvals", "list", "--json"]))["approvals"].as_array().expect("a list").clone()
+}
+
+/// The name of the only request that waits.
+fn waiting(daemon: &Daemon) -> String {
+    let one = until("a request waits", || list(daemon).into_iter().next());
+    one["id"].as_str().expect("a name").to_owned()
+}
+
+/// Starts a connection that waits: it is connected, as far as the process can see.
+fn begin(job: &mut Puppet, name: &str, port: u16) {
+    job.must(&format!("socket {name} tcp4"));
+    job.must(&format!("connect {name} {}", SocketAddr::from((THERE4, port))));
+}
+
+fn echoes(job: &mut Puppet, name: &str) -> Result<String, i32> {
+    job.ask(&format!("write {name} hello"))?;
+    job.ask(&format!("read {name} 5"))
+}
+
+fn ended(daemon: &Daemon, port: u16) -> Record {
+    let session = daemon.store().ended(port);
+    daemon.store().show(&session)
+}
+
+fn good(said: &Said) {
+    assert_eq!(said.code, Some(0), "{said:?}");
+}
+
+#[test]
+fn approvals_let_a_held_connection_through() {
+    let site = Site::new();
+    let daemon = site.daemon("");
+    let server = site.server(4950);
+    let mut job = site.bed.managed();
+    begin(&mut job, "s", 4950);
+    // What it says meanwhile waits with it, and nothing goes upstream.
+    job.must("write s early");
+    let id = waiting(&daemon);
+    assert_eq!(server.accepted(), 0);
+    let shown = json(&daemon.cli(&["approvals", "show", &id[..8], "--json"]));
+    assert_eq!(shown["about"]["target"], SocketAddr::from((THERE4, 4950)).to_string());
+    assert_eq!((&shown["state"], &shown["needs"]), (&"pending".into(), &"one person".into()));
+    assert!(daemon.cli(&["approvals", "show", &id]).out.contains("Who asks"));
+    assert_eq!(daemon.status()["pending_approvals"], 1);
+    good(&daemon.cli(&["approvals", "approve", &id, "--reason", "ticket 4711"]));
+    assert_eq!(job.must("read s 5"), "early");
+    assert_eq!(echoes(&mut job, "s").as_deref(), Ok("hello"));
+    job.must("close s");
+    let session = ended(&daemon, 4950);
+    assert_eq!((&session["decision"], &session["outcome"]), (&"held".into(), &"completed".into()));
+    let approval = &session["approvals"][0];
+    assert_eq!((&approval["state"], &approval["by"]), (&"approved".into(), &"root".into()), "{session:#}");
+    assert_eq!((&approval["reason"], &approval["id"]), (&"ticket 4711".into(), &id.into()));
+    // Once is once.
+    begin(&mut job, "t", 4950);
+    waiting(&daemon);
+}
+
+#[test]
+fn approvals_denied_reset_the_client() {
+    let site = Site::new();
+    let daemon = site.daemon("");
+    let server = site.server(4950);
+    let mut job = site.bed.managed();
+    begin(&mut job, "s", 4950);
+    let id = waiting(&daemon);
+    good(&daemon.cli(&["approvals", "deny", &id, "--reason", "not today"]));
+    assert!(job.ask("read s 1").is_err());
+    assert_eq!(server.accepted(), 0);
+    let session = ended(&daemon, 4950);
+    assert_eq!((&session["outcome"], &session["detail"]), (&"denied".into(), &"denied by root: not today".into()));
+    assert_eq!(session["approvals"][0]["state"], "denied");
+    // Asking again at once does not wear anybody down.
+    begin(&mut job, "t", 4950);
+    assert!(job.ask("read t 1").is_err());
+    assert!(list(&daemon).is_empty());
+    let late = daemon.cli(&["approvals", "approve", &id]);
+    assert_eq!(late.code, Some(69), "{late:?}");
+}
+
+#[test]
+fn approvals_expire_and_hang_ups_withdraw() {
+    let site = Site::new();
+    let daemon = site.daemon("expiry = \"3s\"");
+    let _servers = [site.server(4950), site.server(4951)];
+    let mut job = site.bed.managed();
+    begin(&mut job, "s", 4950);
+    waiting(&daemon);
+    assert!(job.ask("read s 1").is_err());
+    let session = ended(&daemon, 4950);
+    assert_eq!(session["detail"], "nobody approved it in time");
+    assert_eq!(session["approvals"][0]["state"], "expired");
+    // Unread bytes do not hide that the client is gone.
+    begin(&mut job, "s2", 4951);
+    job.must("write s2 something");
+    waiting(&daemon);
+    job.must("close s2");
+    let session = ended(&daemon, 4951);
+    assert_eq!((&session["outcome"], &session["approvals"][0]["state"]), (&"client-reset".into(), &"withdrawn".into()));
+    assert!(list(&daemon).is_empty());
+}
+
+#[test]
+fn approvals_are_nobodys_own() {
+    let site = Site::new();
+    let daemon = site.daemon("");
+    let _server = site.server(4950);
+    let mut job = site.bed.managed();
+    job.must("login 1000");
+    begin(&mut job, "s", 4950);
+    let id = waiting(&daemon);
+    assert_eq!(json(&daemon.cli(&["approvals", "show", &id, "--json"]))["about"]["login_uid"], 1000);
+    // Root by now, and still the same person.
+    let own = site.by(1000, &["approve", &id]);
+    assert!(own.code == Some(69) && own.err.contains("cannot approve it"), "{own:?}");
+    good(&site.by(1001, &["approve", &id]));
+    assert_eq!(echoes(&mut job, "s").as_deref(), Ok("hello"));
+    job.must("close s");
+    assert_eq!(ended(&daemon, 4950)["approvals"][0]["by"], "uid 1001");
+}
+
+#[test]
+fn approvals_count_distinct_people() {
+    let site = Site::new();
+    let daemon = site.daemon("");
+    let _server = site.server(4970);
+    let mut job = site.bed.managed();
+    begin(&mut job, "s", 4970);
+    let id = waiting(&daemon);
+    for _ in 0..2 {
+        good(&site.by(1001, &["approve", &id, "--for", "10m"]));
+        assert_eq!(list(&daemon).len(), 1);
+    }
+    good(&site.by(1002, &["approve", &id, "--for", "15m"]));
+    assert_eq!(echoes(&mut job, "s").as_deref(), Ok("hello"));
+    // The same again needs nobody, until what was granted is ended; then what ran under it ends too.
+    begin(&mut job, "t", 4970);
+    assert_eq!(echoes(&mut job, "t").as_deref(), Ok("hello"));
+    good(&daemon.cli(&["approvals", "deny", &id, "--reason", "enough"]));
+    assert!(job.ask("read t 1").is_err());
+    begin(&mut job, "u", 4970);
+    waiting(&daemon);
+}
+
+#[test]
+fn approvals_need_their_group_and_a_reason() {
+    let site = Site::new();
+    fs::set_permissions(site.bed.dir(), fs::Permissions::from_mode(0o711)).expect("its directory");
+    let daemon = site.daemon("group = \"daemon\"");
+    let _server = site.server(4960);
+    let mut job = site.bed.managed();
+    begin(&mut job, "s", 4960);
+    let id = waiting(&daemon);
+    let root = daemon.cli(&["approvals", "approve", &id, "--reason", "because"]);
+    assert!(root.err.contains("one person of daemon"), "{root:?}");
+    let user = |id: u32| format!("exec setpriv --reuid {id} --regid {id} --clear-groups \"$@\"");
+    let stranger = site.as_user(&user(2), &["list"]);
+    assert_eq!(stranger.code, Some(77), "{stranger:?}");
+    let silent = site.as_user(&user(1), &["approve", &id]);
+    assert!(silent.err.contains("needs a reason"), "{silent:?}");
+    let glass = site.as_user(&user(1), &["break-glass", "jobs", "--for", "1m", "--reason", "fire"]);
+    assert!(glass.err.contains("only root"), "{glass:?}");
+    good(&site.as_user(&user(1), &["approve", &id, "--reason", "because"]));
+    assert_eq!(echoes(&mut job, "s").as_deref(), Ok("hello"));
+}
+
+#[test]
+fn approvals_are_not_for_managed_processes() {
+    let site = Site::new();
+    let daemon = site.daemon("");
+    let _server = site.server(4950);
+    let mut job = site.bed.managed();
+    begin(&mut job, "s", 4950);
+    let id = waiting(&daemon);
+    let program = built("sallyport");
+    let runtime = site.bed.runtime();
+    for words in [&["approve", &id][..], &["list"], &["break-glass", "jobs", "--for", "1m", "--reason", "x"]] {
+        let words = words.join(" ");
+        let command = format!("run {} approvals {words} --runtime-dir {}", program.display(), runtime.display());
+        assert!(site.bed.managed().ask(&command).is_err(), "{words}");
+    }
+    assert!(daemon.log().contains("refused, a managed process"), "{}", daemon.log());
+    assert_eq!(list(&daemon).len(), 1);
+}
+
+#[test]
+fn approvals_make_one_of_a_storm() {
+    let site = Site::new();
+    let daemon = site.daemon("max_pending = 2");
+    let server = site.server(4950);
+    let mut job = site.bed.managed();
+    (0..100).for_each(|index| begin(&mut job, &format!("s{index}"), 4950));
+    until("all of them wait", || (list(&daemon).first()?["waiting"] == 100).then_some(()));
+    assert_eq!(list(&daemon).len(), 1);
+    // Another identity's worth of requests is limited.
+    begin(&mut job, "a", 4951);
+    until("it waits too", || (list(&daemon).len() == 2).then_some(()));
+    begin(&mut job, "b", 4952);
+    assert!(job.ask("read b 1").is_err());
+    assert_eq!(ended(&daemon, 4952)["detail"], "too many requests wait for approval");
+    let id = waiting(&daemon);
+    good(&daemon.cli(&["approvals", "approve", &id, "--for", "1m"]));
+    for index in 0..100 {
+        assert_eq!(echoes(&mut job, &format!("s{index}")).as_deref(), Ok("hello"), "{index}");
+    }
+    assert_eq!(server.accepted(), 100);
+}
+
+#[test]
+fn approvals_end_with_the_daemon() {
+    let site = Site::new();
+    let mut daemon = site.daemon("");
+    let _server = site.server(4950);
+    let mut job = site.bed.managed();
+    begin(&mut job, "s", 4950);
+    let id = waiting(&daemon);
+    daemon.kill();
+    let mut daemon = site.daemon("");
+    assert!(list(&daemon).is_empty());
+    let approvals = |daemon: &Daemon| {
+        let said = daemon.cli(&["report", "access-review", "--since", "1h", "--format", "json"]);
+        said.out
+    };
+    until("it is withdrawn", || approvals(&daemon).contains("the daemon was restarted").then_some(()));
+    assert!(approvals(&daemon).contains(&id));
+    begin(&mut job, "t", 4950);
+    waiting(&daemon);
+    let before = std::time::Instant::now();
+    assert!(daemon.stop().success());
+    assert!(before.elapsed().as_secs() < 5, "what waits held the end up");
+    until("it is withdrawn", || approvals(&daemon).contains("the daemon stops").then_some(()));
+}
+
+#[test]
+fn approvals_follow_policies() {
+    let site = Site::new();
+    let daemon = site.daemon("");
+    let _servers = [site.server(4950), site.server(4951)];
+    let mut job = site.bed.managed();
+    begin(&mut job, "s", 4950);
+    waiting(&daemon);
+    site.write(OPEN);
+    assert_eq!(echoes(&mut job, "s").as_deref(), Ok("hello"));
+    site.write(HELD);
+    until("the change of policies is recorded", || {
+        let events = daemon.store().events();
+        (events.iter().filter(|event| event["kind"] == "policy-changed").count() == 2).then_some(())
+    });
+    begin(&mut job, "t", 4951);
+    waiting(&daemon);
+    site.write(CLOSED);
+    assert!(job.ask("read t 1").is_err());
+    let session = until("it is over", || {
+        daemon.store().sessions_to(4951).into_iter().find(|session| session["outcome"] == "denied")
+    });
+    assert_eq!(session["detail"], "closed for today");
+}
+
+#[test]
+fn approvals_can_be_broken_by_root_and_loudly() {
+    let site = Site::new();
+    let daemon = site.daemon("");
+    let _server = site.server(4970);
+    let mut job = site.bed.managed();
+    // Whoever waits already goes on as well.
+    begin(&mut job, "s", 4970);
+    waiting(&daemon);
+    let nowhere = daemon.cli(&["approvals", "break-glass", "elsewhere", "--for", "1m", "--reason", "fire"]);
+    assert!(nowhere.err.contains("no scope"), "{nowhere:?}");
+    let broken = daemon.cli(&["approvals", "break-glass", "jobs", "--for", "1m", "--reason", "fire", "--json"]);
+    let id = json(&broken)["id"].as_str().expect("a name").to_owned();
+    assert_eq!(echoes(&mut job, "s").as_deref(), Ok("hello"));
+    begin(&mut job, "t", 4970);
+    assert_eq!(echoes(&mut job, "t").as_deref(), Ok("hello"));
+    assert_eq!(daemon.status()["break_glass"][0]["reason"], "fire");
+    assert!(daemon.cli(&["status"]).out.contains("BREAK-GLASS"));
+    assert!(daemon.log().contains("break-glass"), "{}", daemon.log());
+    let opened = daemon.store().event("of breaking", |event| event["kind"] == "break-glass-opened");
+    assert!(opened["detail"].as_str().is_some_and(|detail| detail.contains("fire")), "{opened}");
+    // Ended early, what runs under it ends.
+    good(&daemon.cli(&["approvals", "deny", &id, "--reason", "put out"]));
+    assert!(job.ask("read t 1").is_err() && job.ask("read s 1").is_err());
+    daemon.store().event("of mending", |event| event["kind"] == "break-glass-closed");
+    let session = daemon.store().sessions_to(4970).pop().expect("a session");
+    let shown = daemon.store().show(&session);
+    assert!(shown["approvals"][0]["by"].as_str().is_some_and(|by| by.ends_with("(break-glass)")), "{shown:#}");
+    begin(&mut job, "u", 4970);
+    waiting(&daemon);
+}
