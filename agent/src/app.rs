@@ -10,6 +10,7 @@ mod operator;
 mod policies;
 mod reports;
 mod store;
+mod targets;
 
 pub use command::exec;
 pub use daemon::run;

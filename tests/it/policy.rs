@@ -174,3 +174,28 @@ fn a_daemon_does_not_start_with_wrong_policies() {
     assert_eq!(status.code(), Some(78));
     assert!(daemon.log().contains("a.cedar:1:"), "{}", daemon.log());
 }
+
+#[test]
+fn policies_speak_of_configured_targets_and_a_reload_judges_live_flows_by_them() {
+    let site = Site::new();
+    site.write(
+        r#"permit(principal, action == Action::"connect", resource == Target::"orders")
+           when { resource has environment && resource.environment == "prod" };"#,
+    );
+    let _servers = (site.server(4941), site.server(4942));
+    let target = |port: u16| {
+        let place = at(port);
+        format!("[target.orders]\naddresses = [\"{place}\"]\nenvironment = \"prod\"\ntags = [\"pci\"]\n")
+    };
+    let mut daemon = Daemon::start(&site.bed, &(site.config("", "") + &target(4941)));
+    let mut job = site.bed.managed();
+    assert!(open(&mut job, at(4942)).is_err());
+    assert_eq!(open(&mut job, at(4941)).as_deref(), Ok("hello"));
+    daemon.reload(&(site.config("", "") + &target(4942)));
+    until("the flow is ended", || job.ask("read s 1").is_err().then_some(()));
+    let session = ended(&daemon, 4941, "denied");
+    assert_eq!(session["target"].as_str(), Some("orders"));
+    let shown = daemon.cli(&["sessions", "show", session["id"].as_str().expect("an id"), "--json"]);
+    assert!(shown.out.contains(r#""tags":"pci""#), "{}", shown.out);
+    assert_eq!(open(&mut job, at(4942)).as_deref(), Ok("hello"));
+}

@@ -195,7 +195,8 @@ impl Clerk {
         let line = lines(&self.office, true).into_iter().find(|line| line.id == id.to_string());
         let docket = self.office.docket();
         let waiting = docket.one(id).map(|one| (Arc::clone(&one.request), Arc::clone(&one.needs)));
-        let over = || docket.settled().find(|one| one.id == id).map(|one| (Arc::clone(&one.request), Arc::clone(&one.needs)));
+        let over =
+            || docket.settled().find(|one| one.id == id).map(|one| (Arc::clone(&one.request), Arc::clone(&one.needs)));
         let (Some(line), Some((request, needs))) = (line, waiting.or_else(over)) else {
             return Err("that is a break-glass, or was granted long ago".to_owned());
         };

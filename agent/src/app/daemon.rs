@@ -125,7 +125,7 @@ async fn wait(
     mut signals: Signals,
     reload: impl Fn() -> Result<Config, String>,
 ) -> Result<(), AppError> {
-    let mut scopes = config.scopes.clone();
+    let (mut scopes, mut targets) = (config.scopes.clone(), config.targets.clone());
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => return Ok(()),
@@ -141,6 +141,10 @@ async fn wait(
                 if new.scopes != scopes {
                     engine.rescope(new.scopes.clone(), root).await?;
                     scopes = new.scopes;
+                }
+                if new.targets != targets {
+                    engine.retarget(&new.targets).await;
+                    targets = new.targets;
                 }
                 recorder.event(Engine::note(EventKind::Reloaded, format!("{} scopes", scopes.len()))).await?;
                 tracing::info!(scopes = scopes.len(), "reloaded; other sections take effect at the next start");

@@ -5,6 +5,7 @@ use super::{
     hall::{Hall, Lanes, Phase},
     policies::{self, Policies},
     reports,
+    targets::Targets,
 };
 use crate::{
     approve::{self, Office},
@@ -21,7 +22,7 @@ use crate::{
         tables::{self, Sockets, Tables},
         watch::Watch,
     },
-    proxy::{Live, Proxy, Unrecorded},
+    proxy::{Directory, Live, Proxy, Unrecorded},
     record::{EventKind, EventRecord, Recorder, Timestamps},
 };
 use aya::maps::{MapData, RingBuf};
@@ -74,6 +75,7 @@ pub(super) struct Engine {
     recorder: Recorder,
     proxy: Arc<Proxy>,
     policies: Arc<Policies>,
+    targets: Arc<Targets>,
     capacity: usize,
     end_flows: watch::Sender<bool>,
     rescoped: watch::Sender<()>,
@@ -108,6 +110,8 @@ impl Engine {
         let (end_flows, ended) = watch::channel(false);
         let attestor = Arc::new(attestor(plan.config, plan.cgroup_root)?);
         let proxy = Arc::new(proxy(&plan, &attestor, port, ended)?);
+        let targets = Arc::new(Targets::over(Arc::clone(&proxy.targets)));
+        targets.resolve().await;
         let capacity = plan.config.proxy.max_connections.get() as usize;
         let directory = plan.config.policy.directory.clone();
         let policies = Policies::new(directory, Arc::clone(&proxy), plan.recorder.clone());
@@ -151,8 +155,10 @@ impl Engine {
             }
         }));
         tasks.push(tokio::spawn(Arc::clone(&policies).follow()));
+        tasks.push(tokio::spawn(Arc::clone(&targets).follow()));
         let engine = Self {
             policies,
+            targets,
             kernel,
             desk,
             port,
@@ -215,6 +221,12 @@ impl Engine {
         *self.desk.places.lock().unwrap_or_else(PoisonError::into_inner) = places;
         self.rescoped.send_replace(());
         self.sweep().await
+    }
+
+    /// Takes other targets over, and judges live flows by what they say of their destinations.
+    pub(super) async fn retarget(&self, targets: &[config::Target]) {
+        self.targets.replace(targets).await;
+        self.policies.judge().await;
     }
 
     /// Reads the policies again.
@@ -291,6 +303,7 @@ fn proxy(
         ended,
         told_full: AtomicBool::new(false),
         unrecorded: Unrecorded::default(),
+        targets: Arc::new(arc_swap::ArcSwap::from_pointee(Directory::new(config.targets.clone(), Default::default()))),
         policies: policies::open(&config.policy)?,
         observe: config.policy.mode == Some(config::Mode::Observe),
         zone: config.policy.zone.clone(),

@@ -93,7 +93,7 @@ impl Policies {
     }
 
     /// Judges live flows again; says how many were told to end.
-    async fn judge(&self) -> usize {
+    pub(super) async fn judge(&self) -> usize {
         let proxy = Arc::clone(&self.proxy);
         let judged = tokio::task::spawn_blocking(move || proxy.judge_again(&moment(&proxy.zone)));
         judged.await.unwrap_or_else(|error| {

@@ -1,12 +1,13 @@
 //! Which configured target an address is: networks as they are written, host names as they resolve now.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::net::lookup_host;
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -22,64 +23,63 @@ const AFTERGLOW: Duration = Duration::from_secs(600);
 /// Most addresses of one name.
 const MOST: usize = 256;
 
+/// The addresses a name has or had, and when it was last seen to have them.
+type Names = HashMap<String, HashMap<IpAddr, Instant>>;
+
 /// Keeps a directory of targets in step with the configuration and with the name service.
 #[derive(Debug)]
 pub(super) struct Targets {
     directory: Arc<ArcSwap<Directory>>,
+    known: Mutex<Names>,
 }
 
-/// The addresses a name has or had, and when it was last seen to have them.
-type Names = HashMap<String, HashMap<IpAddr, Instant>>;
-
 impl Targets {
-    pub(super) fn new(targets: &[config::Target]) -> Self {
-        let directory = Directory::new(targets.to_vec(), HashMap::new());
-        Self { directory: Arc::new(ArcSwap::from_pointee(directory)) }
+    /// Keeps that one.
+    pub(super) fn over(directory: Arc<ArcSwap<Directory>>) -> Self {
+        Self { directory, known: Mutex::default() }
     }
 
-    /// What connections are looked up in.
-    pub(super) fn directory(&self) -> Arc<ArcSwap<Directory>> {
-        Arc::clone(&self.directory)
+    /// Takes other targets over, with their host names resolved.
+    pub(super) async fn replace(&self, targets: &[config::Target]) {
+        let names = self.directory.load().names().clone();
+        self.directory.store(Arc::new(Directory::new(targets.to_vec(), names)));
+        self.resolve().await;
     }
 
-    /// Takes other targets over; names that are new are resolved at the next turn.
-    pub(super) fn replace(&self, targets: &[config::Target]) {
-        let now = self.directory.load();
-        self.directory.store(Arc::new(Directory::new(targets.to_vec(), now.names().clone())));
+    /// Resolves host names once. Takes at most as long as a name server is waited for.
+    pub(super) async fn resolve(&self) {
+        let mut known = self.known.lock().await;
+        let targets = self.directory.load().targets().to_vec();
+        let names = targets.iter().flat_map(|target| &target.places).filter_map(|place| match &place.host {
+            TargetHost::Name(name) => Some(name.clone()),
+            TargetHost::Network(..) => None,
+        });
+        let mut asked: JoinSet<(String, Vec<IpAddr>)> = JoinSet::new();
+        for name in names.collect::<BTreeSet<_>>() {
+            asked.spawn(resolve(name));
+        }
+        while let Some(answer) = asked.join_next().await {
+            if let Ok((name, addresses)) = answer {
+                learn(&mut known, name, addresses);
+            }
+        }
+        let current = known.iter().map(|(name, all)| (name.clone(), all.keys().copied().collect()));
+        let current: HashMap<String, Vec<IpAddr>> = current.collect();
+        // Whoever replaces targets waits for the lock before it resolves theirs: these are the ones that hold.
+        self.directory.store(Arc::new(Directory::new(self.directory.load().targets().to_vec(), current)));
     }
 
-    /// Resolves host names, again and again.
+    /// Resolves host names again and again.
     pub(super) async fn follow(self: Arc<Self>) {
-        let mut known = Names::new();
         loop {
-            let targets = self.directory.load().targets().to_vec();
-            let names = targets.iter().flat_map(|target| &target.places).filter_map(|place| match &place.host {
-                TargetHost::Name(name) => Some(name.clone()),
-                TargetHost::Network(..) => None,
-            });
-            let mut asked: JoinSet<(String, Vec<IpAddr>)> = JoinSet::new();
-            for name in names.collect::<std::collections::BTreeSet<_>>() {
-                asked.spawn(resolve(name));
-            }
-            while let Some(answer) = asked.join_next().await {
-                if let Ok((name, addresses)) = answer {
-                    learn(&mut known, name, addresses);
-                }
-            }
-            let current = known.iter().map(|(name, all)| (name.clone(), all.keys().copied().collect()));
-            let current: HashMap<String, Vec<IpAddr>> = current.collect();
-            if current != *self.directory.load().names() {
-                // Targets may have been replaced meanwhile.
-                let targets = self.directory.load().targets().to_vec();
-                self.directory.store(Arc::new(Directory::new(targets, current)));
-            }
             tokio::time::sleep(EVERY).await;
+            self.resolve().await;
         }
     }
 }
 
 async fn resolve(name: String) -> (String, Vec<IpAddr>) {
-    let found = timeout(PATIENCE, lookup_host((name.as_str(), 0))).await;
+    let found = timeout(PATIENCE, lookup_host((name.clone(), 0))).await;
     let addresses = match found {
         Ok(Ok(found)) => found.take(MOST).map(|address: SocketAddr| address.ip().to_canonical()).collect(),
         Ok(Err(error)) => {

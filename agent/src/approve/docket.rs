@@ -198,14 +198,7 @@ impl<W> Docket<W> {
     /// An empty one.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
-        Self {
-            rules,
-            pending: BTreeMap::new(),
-            grants: Vec::new(),
-            settled: VecDeque::new(),
-            next: 0,
-            closed: false,
-        }
+        Self { rules, pending: BTreeMap::new(), grants: Vec::new(), settled: VecDeque::new(), next: 0, closed: false }
     }
 
     /// Asks. Requests that are alike wait as one.
@@ -261,9 +254,8 @@ impl<W> Docket<W> {
 
     fn has_room_for(&self, request: &Request) -> Result<(), Refusal> {
         let about = request.about();
-        let of = |alike: &dyn Fn(&Request) -> bool| {
-            self.pending.values().filter(|pending| alike(&pending.request)).count()
-        };
+        let of =
+            |alike: &dyn Fn(&Request) -> bool| self.pending.values().filter(|pending| alike(&pending.request)).count();
         let of_identity = of(&|other| other.about().workload == about.workload);
         let of_user = of(&|other| (other.about().uid, other.about().login_uid) == (about.uid, about.login_uid));
         let full = self.pending.len() >= MOST || of_identity >= self.rules.per_identity || of_user >= MOST_OF_USER;
@@ -278,9 +270,11 @@ impl<W> Docket<W> {
 
     /// Whoever hangs up and comes back has been waiting all the time.
     fn asked_before(&self, ask: &Ask, now: u64) -> Option<u64> {
-        let last = self.settled.iter().rev().find(|settled| {
-            settled.request.digest() == ask.request.digest() && settled.needs == ask.needs
-        })?;
+        let last = self
+            .settled
+            .iter()
+            .rev()
+            .find(|settled| settled.request.digest() == ask.request.digest() && settled.needs == ask.needs)?;
         let waits = now < last.asked.saturating_add(nanoseconds(self.rules.expiry));
         (matches!(last.end, End::Withdrawn(_)) && waits).then_some(last.asked)
     }
@@ -419,8 +413,7 @@ impl<W> Docket<W> {
         };
         let by = self.settled.back().and_then(|settled| settled.by.clone()).unwrap_or_default();
         let until = at.saturating_add(nanoseconds(length));
-        let grant =
-            Grant { id, approval: Arc::clone(&needs), until, by, request: Arc::clone(&request), covers };
+        let grant = Grant { id, approval: Arc::clone(&needs), until, by, request: Arc::clone(&request), covers };
         let all: Vec<Waiter<W>> = waiters.collect();
         let (covered, others): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|one| grant.covers(&request, &one.session, &needs, at));

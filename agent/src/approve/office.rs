@@ -164,7 +164,10 @@ impl Office {
             }
             Err(error) => {
                 let taken = self.docket().take(id);
-                taken.into_iter().flat_map(|pending| pending.waiters).for_each(|one| tell(one.reply, Answer::Unrecorded));
+                taken
+                    .into_iter()
+                    .flat_map(|pending| pending.waiters)
+                    .for_each(|one| tell(one.reply, Answer::Unrecorded));
                 Err(error)
             }
         }

@@ -57,7 +57,10 @@ impl ClientError {
         }
         if source.kind() == io::ErrorKind::PermissionDenied {
             let approvals = path.ends_with(APPROVALS_NAME);
-            return Self::NotPermitted(path, if approvals { "be root or a member of `approvals.group`" } else { "be root" });
+            return Self::NotPermitted(
+                path,
+                if approvals { "be root or a member of `approvals.group`" } else { "be root" },
+            );
         }
         Self::Io { path, source }
     }
@@ -137,7 +140,9 @@ mod tests {
         async fn handle(&self, peer: &Peer, request: Request) -> Response {
             match request {
                 Request::Status => Response::Status(Status { version: "1".into(), ..Status::default() }),
-                Request::Bypass(_) | Request::Approvals(_) => Response::Refused { message: format!("not you, {}", peer.pid) },
+                Request::Bypass(_) | Request::Approvals(_) => {
+                    Response::Refused { message: format!("not you, {}", peer.pid) }
+                }
             }
         }
     }

@@ -181,20 +181,20 @@ pub struct Gate<'a> {
     pub observe: bool,
 }
 
-/// Decides whether the connection may be opened.
+/// Decides whether the connection may be opened; `target` is what is known of its destination.
 pub fn connect(
     intercepted: Intercepted,
     identity: Arc<Identity>,
+    target: Arc<Target>,
     gate: &Gate<'_>,
     circumstances: Circumstances,
 ) -> Judged {
     if let Some(why) = judge(intercepted.destination(), gate.own_port) {
         return Judged::Denied(Box::new(Denied { intercepted, identity, why, verdict: None }));
     }
-    let destination = intercepted.destination().0;
     let question = Question {
         subject: Arc::new(Subject::new(Workload::of(&identity, None))),
-        target: Arc::new(Target::opaque(destination.ip(), destination.port())),
+        target,
         asked: Asked::Connect,
         circumstances,
     };

@@ -6,9 +6,7 @@ use crate::{
     identity::Identity,
     intercept::arrival::Intercepted,
     policy::{self, Denied, Gate, Held, Judged, Moment, Permitted},
-    record::{
-        Decision, Outcome, RequestRecord, SessionExtra, SessionId, SessionStart, Timestamps,
-    },
+    record::{Decision, Outcome, RequestRecord, SessionExtra, SessionId, SessionStart, Timestamps},
     sys,
 };
 use std::{io, os::fd::OwnedFd, sync::Arc};
@@ -71,7 +69,8 @@ impl Proxy {
         let Some(office) = &self.office else {
             return self.refused(Denied { intercepted, identity, why, verdict }, start).await;
         };
-        match policy::connect(intercepted, identity, &gate, circumstances) {
+        let target = self.target_of(&intercepted);
+        match policy::connect(intercepted, identity, target, &gate, circumstances) {
             Judged::Denied(denied) => self.refused(*denied, start).await,
             Judged::Held(held) => self.held(held, start).await,
             Judged::Permitted(permitted) => {

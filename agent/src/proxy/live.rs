@@ -12,8 +12,10 @@ use tokio::sync::{oneshot, watch};
 
 use crate::{
     approve::Id,
-    policy::{Holder, Moment, Question, Verdict},
+    policy::{Holder, Moment, Question, Verdict, question::Target},
 };
+
+use super::Directory;
 
 /// Flows that go on, by number.
 #[derive(Default)]
@@ -51,11 +53,19 @@ impl Live {
         Place { live: self, number, revoked }
     }
 
-    /// Judges every flow again, as of `moment`; those that are not allowed any more are told to end. Says how many.
-    pub fn judge(&self, policies: &Holder, moment: &Moment) -> usize {
+    /// Judges every flow again, as of `moment` and by what is known of its destination now; those that are not allowed
+    /// any more are told to end. Says how many.
+    pub fn judge(&self, policies: &Holder, moment: &Moment, targets: &Directory) -> usize {
         let asked: Vec<(u64, Question)> = {
             let mut flows = self.flows();
-            flows.values_mut().for_each(|flow| flow.question.circumstances.pass_to(moment));
+            for flow in flows.values_mut() {
+                flow.question.circumstances.pass_to(moment);
+                let Target { address, port, .. } = *flow.question.target;
+                let target = targets.find((address, port).into());
+                if target != *flow.question.target {
+                    flow.question.target = Arc::new(target);
+                }
+            }
             flows.iter().map(|(number, flow)| (*number, flow.question.clone())).collect()
         };
         self.judged.send_replace(());
@@ -129,7 +139,7 @@ mod tests {
     use super::*;
     use crate::policy::{
         PolicySet, Source, check,
-        question::{Asked, Circumstances, Subject, Target, Workload},
+        question::{Asked, Circumstances, Subject, Workload},
     };
 
     fn set(text: &str) -> PolicySet {
@@ -154,9 +164,9 @@ mod tests {
         let (live, policies) = (Live::default(), Holder::new(set(ALL), || Duration::ZERO));
         let verdict = policies.decide(&question(1)).verdict;
         let [mut one, mut two] = [1, 2].map(|port| live.enter(&policies, &question(port), &verdict, None));
-        assert_eq!(live.judge(&policies, &Moment::default()), 0);
+        assert_eq!(live.judge(&policies, &Moment::default(), &Directory::default()), 0);
         policies.replace(set(NOT_1));
-        assert_eq!(live.judge(&policies, &Moment::default()), 1);
+        assert_eq!(live.judge(&policies, &Moment::default(), &Directory::default()), 1);
         assert!(one.revoked.try_recv().is_ok_and(|verdict| !verdict.allows()));
         assert!(two.revoked.try_recv().is_err());
         drop((one, two));
@@ -182,7 +192,7 @@ mod tests {
         let verdict = policies.decide(&question(1)).verdict;
         policies.replace(set(NOT_1));
         // Nobody was live when the policies changed.
-        assert_eq!(live.judge(&policies, &Moment::default()), 0);
+        assert_eq!(live.judge(&policies, &Moment::default(), &Directory::default()), 0);
         assert!(live.enter(&policies, &question(1), &verdict, None).revoked.try_recv().is_ok());
     }
 }

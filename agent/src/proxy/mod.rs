@@ -5,9 +5,11 @@ mod held;
 mod live;
 mod pipes;
 mod relay;
+mod targets;
 
 pub use live::Live;
 pub use relay::Totals;
+pub use targets::Directory;
 
 use crate::{
     approve::{self, Office},
@@ -18,12 +20,16 @@ use crate::{
         arrival::{Arrival, Intercepted, socket_addr},
         namespace::Namespace,
     },
-    policy::{self, Denied, Gate, Holder, Judged, Moment, Permitted, Zone, question::Circumstances},
+    policy::{
+        self, Denied, Gate, Holder, Judged, Moment, Permitted, Zone,
+        question::{Circumstances, Target},
+    },
     record::{
         Decision, EventKind, EventRecord, Outcome, Protocol, Recorded, Recorder, SessionEnd, SessionExtra, SessionId,
         SessionStart, Timestamps,
     },
 };
+use arc_swap::ArcSwap;
 use sallyport_ebpf::{MPTCP, Task};
 use std::{
     net::SocketAddr,
@@ -58,6 +64,8 @@ pub struct Proxy {
     pub told_full: AtomicBool,
     /// What could not be recorded.
     pub unrecorded: Unrecorded,
+    /// What is known of servers.
+    pub targets: Arc<ArcSwap<Directory>>,
     /// The policies that hold.
     pub policies: Holder,
     /// Whether what they deny is let through, everywhere.
@@ -161,9 +169,10 @@ impl Proxy {
         };
         let observe = self.observe || scope.as_ref().is_some_and(|scope| scope.observe);
         let gate = Gate { own_port: self.own_port, policies: &self.policies, observe };
-        let start = start(&intercepted, Arc::clone(&identity), scope);
+        let target = self.target_of(&intercepted);
+        let start = start(&intercepted, Arc::clone(&identity), scope, &target);
         let circumstances = self.circumstances(&start);
-        match policy::connect(intercepted, identity, &gate, circumstances) {
+        match policy::connect(intercepted, identity, target, &gate, circumstances) {
             Judged::Permitted(permitted) => {
                 let verdict = permitted.verdict();
                 let decision = if verdict.allows() { Decision::Allow } else { Decision::WouldDeny };
@@ -194,6 +203,11 @@ impl Proxy {
         }
     }
 
+    /// What is known of where a connection goes.
+    fn target_of(&self, intercepted: &Intercepted) -> Arc<Target> {
+        Arc::new(self.targets.load().find(intercepted.destination().0))
+    }
+
     fn circumstances(&self, start: &SessionStart) -> Circumstances {
         let moment = Moment::at(start.started.wall_ns.div_euclid(1_000_000_000), &self.zone);
         let age = start.started.boot_ns.saturating_sub(start.identity.process.started) / 1_000_000_000;
@@ -202,7 +216,7 @@ impl Proxy {
 
     /// Judges every live flow again, as of `moment`, and ends those that are not allowed any more; says how many.
     pub fn judge_again(&self, moment: &Moment) -> usize {
-        self.live.judge(&self.policies, moment)
+        self.live.judge(&self.policies, moment, &self.targets.load())
     }
 
     /// Judges the flows under a grant or a break-glass that is over; says how many were ended.
@@ -215,7 +229,8 @@ impl Proxy {
         let destination = permitted.intercepted().destination();
         let namespace = Arc::clone(permitted.intercepted().namespace());
         // What is only observed is not ended either.
-        let place = (!observe).then(|| self.live.enter(&self.policies, permitted.question(), permitted.verdict(), None));
+        let place =
+            (!observe).then(|| self.live.enter(&self.policies, permitted.question(), permitted.verdict(), None));
         let dialled = dial::dial(&namespace, destination, &self.limits);
         let (recorded, dialled) = tokio::join!(self.recorder.record(permitted, start), dialled);
         let recorded = match recorded {
@@ -344,9 +359,11 @@ async fn revoked(place: &mut Option<live::Place<'_>>) -> Arc<policy::Verdict> {
     }
 }
 
-fn start(intercepted: &Intercepted, identity: Arc<Identity>, scope: Option<Label>) -> SessionStart {
+fn start(intercepted: &Intercepted, identity: Arc<Identity>, scope: Option<Label>, target: &Target) -> SessionStart {
     let flow = intercepted.flow();
     let (scope, tags) = scope.map_or((None, None), |scope| (Some(scope.name), scope.tags));
+    let all = tags.into_iter().chain(target.tags.iter().cloned());
+    let tags = all.reduce(|all, tag| format!("{all} {tag}"));
     SessionStart {
         identity,
         scope: scope.map(String::from),
@@ -356,7 +373,7 @@ fn start(intercepted: &Intercepted, identity: Arc<Identity>, scope: Option<Label
         netns: flow.netns,
         decision: Decision::Allow,
         started: Timestamps::now(),
-        extra: SessionExtra { tags, ..SessionExtra::default() },
+        extra: SessionExtra { tags, target: target.name.clone(), ..SessionExtra::default() },
     }
 }
 
