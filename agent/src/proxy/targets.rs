@@ -46,13 +46,19 @@ impl Directory {
         let Some(found) = self.targets.iter().find(|target| target.places.iter().any(fits)) else {
             return Target::opaque(address, port);
         };
+        Self::describe(found, Target::opaque(address, port))
+    }
+
+    /// A bare address as the target it belongs to.
+    #[must_use]
+    pub fn describe(target: &config::Target, bare: Target) -> Target {
         Target {
-            protocol: found.protocol,
-            name: Some(found.name.as_str().to_owned()),
-            host: found.host().map(str::to_owned),
-            environment: found.environment.clone(),
-            tags: found.tags.iter().map(|tag| tag.as_str().to_owned()).collect(),
-            ..Target::opaque(address, port)
+            protocol: target.protocol,
+            name: Some(target.name.as_str().to_owned()),
+            host: target.host().map(str::to_owned),
+            environment: target.environment.clone(),
+            tags: target.tags.iter().map(|tag| tag.as_str().to_owned()).collect(),
+            ..bare
         }
     }
 }

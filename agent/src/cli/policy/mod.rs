@@ -18,7 +18,7 @@ use crate::policy::{Finding, PolicySet, Rejected, Zone, check, load};
 
 /// Carries one of them out on the store below `state_dir`. The configuration is read only when it is needed.
 pub(super) fn run(
-    configuration: impl FnOnce() -> Result<Config, Failure>,
+    configuration: impl Fn() -> Result<Config, Failure>,
     state_dir: &Path,
     command: &Policy,
     screen: &mut Screen,
@@ -28,10 +28,11 @@ pub(super) fn run(
             return good(&set(&configured(paths, configuration)?.0)?, screen);
         }
         Policy::Explain { paths, question, recorded } => {
-            let (paths, zone) = configured(paths, configuration)?;
+            let (paths, zone) = configured(paths, &configuration)?;
             let (question, decision) = match (question, recorded) {
                 (_, Some(name)) => {
-                    let (question, decision) = recorded::named(state_dir, name, &zone)?;
+                    let known = recorded::Known { zone, ..recorded::Known::of(configuration()) };
+                    let (question, decision) = recorded::named(state_dir, name, &known)?;
                     (question, Some(decision))
                 }
                 (Some(path), None) => (explain::question(path, &zone)?, None),
@@ -41,12 +42,12 @@ pub(super) fn run(
         }
         Policy::Diff { before, after, against, since } => {
             let sets = (set(std::slice::from_ref(before))?, set(std::slice::from_ref(after))?);
-            let zone = configuration().map(|config| config.policy.zone).unwrap_or_default();
-            let (all, unknown) = recorded::since(against.as_deref().unwrap_or(state_dir), *since, &zone)?;
+            let known = recorded::Known::of(configuration());
+            let (all, unknown) = recorded::since(against.as_deref().unwrap_or(state_dir), *since, &known)?;
             return diff::run((&sets.0, &sets.1), (&all, unknown), screen);
         }
         Policy::Suggest { since } => {
-            let (all, unknown) = recorded::since(state_dir, *since, &Zone::default())?;
+            let (all, unknown) = recorded::since(state_dir, *since, &recorded::Known::of(configuration()))?;
             return suggest::run(all, unknown, screen);
         }
         Policy::Test { paths, cases, expected, write } => (paths, cases, expected, *write),

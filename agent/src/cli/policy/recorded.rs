@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::super::exit::{Exit, Failure};
 use super::super::when::When;
+use crate::config::{self, Config};
 use crate::policy::question::{Asked, Circumstances, Execute, Person, Subject, Target, Workload};
 use crate::policy::{Moment, Protocol, Question, Zone};
+use crate::proxy::Directory;
 use crate::record::read::Asked as Row;
 use crate::record::{SessionDetail, SessionId, Store};
 
@@ -22,11 +24,38 @@ pub(super) struct Recorded {
     pub(super) example: SessionId,
 }
 
+/// What the configuration adds to what was recorded.
+#[derive(Default)]
+pub(super) struct Known {
+    pub(super) zone: Zone,
+    /// A recorded target is what the one of its name is now.
+    pub(super) targets: Vec<config::Target>,
+}
+
+impl Known {
+    /// Without a configuration, what was recorded says less, and is asked all the same.
+    pub(super) fn of(configuration: Result<Config, Failure>) -> Self {
+        configuration
+            .map_or_else(|_| Self::default(), |config| Self { zone: config.policy.zone, targets: config.targets })
+    }
+
+    fn target(&self, row: &Row, protocol: Protocol) -> Option<Target> {
+        let bare = Target::opaque(row.dest_addr.parse().ok()?, row.dest_port);
+        let Some(name) = &row.target else { return Some(Target { protocol, ..bare }) };
+        let Some(known) = self.targets.iter().find(|target| target.name.as_str() == name) else {
+            return Some(Target { protocol, name: Some(name.clone()), ..bare });
+        };
+        // A connection is judged by what is expected there, a request by what was spoken.
+        let protocol = if row.facts.is_none() { known.protocol } else { protocol };
+        Some(Target { protocol, ..Directory::describe(known, bare) })
+    }
+}
+
 /// Everything that was asked since an instant, and how much of it is in no form that can be asked again.
-pub(super) fn since(state_dir: &Path, since: Option<When>, zone: &Zone) -> Result<(Vec<Recorded>, u64), Failure> {
+pub(super) fn since(state_dir: &Path, since: Option<When>, known: &Known) -> Result<(Vec<Recorded>, u64), Failure> {
     let store = Store::open_read_only(state_dir)?;
     let (mut all, mut unknown) = (Vec::new(), 0);
-    store.asked(since.map_or(i64::MIN, When::nanoseconds), i64::MAX, |row| match question(&row, zone) {
+    store.asked(since.map_or(i64::MIN, When::nanoseconds), i64::MAX, |row| match question(&row, known) {
         Some(question) => {
             let Row { decision, count, example, .. } = row;
             all.push(Recorded { question, decision, count, example });
@@ -36,7 +65,7 @@ pub(super) fn since(state_dir: &Path, since: Option<When>, zone: &Zone) -> Resul
     Ok((all, unknown))
 }
 
-fn question(row: &Row, zone: &Zone) -> Option<Question> {
+fn question(row: &Row, known: &Known) -> Option<Question> {
     let workload = Workload {
         spiffe: row.workload.clone(),
         uid: row.uid,
@@ -60,17 +89,17 @@ fn question(row: &Row, zone: &Zone) -> Option<Question> {
             (spoken(&execute), Asked::Execute(Arc::new(execute)))
         }
     };
-    let moment = Moment::at(row.first_ns.div_euclid(NS), zone);
+    let moment = Moment::at(row.first_ns.div_euclid(NS), &known.zone);
     Some(Question {
         subject: Arc::new(Subject::new(workload)),
-        target: Arc::new(target(&row.dest_addr, row.dest_port, row.target.as_deref(), protocol)?),
+        target: Arc::new(known.target(row, protocol)?),
         asked,
         circumstances: Circumstances { moment, age: row.age_ns / NS.unsigned_abs(), ..Circumstances::default() },
     })
 }
 
 /// The connection of a session, as it was asked for.
-pub(super) fn connection(detail: &SessionDetail, zone: &Zone) -> Option<Question> {
+fn connection(detail: &SessionDetail, known: &Known) -> Option<Question> {
     let row = &detail.session;
     let on_host = detail.exe_on_host.unwrap_or(false);
     let asked = Row {
@@ -99,17 +128,17 @@ pub(super) fn connection(detail: &SessionDetail, zone: &Zone) -> Option<Question
         age_ns: detail.started_boot_ns.saturating_sub(detail.process_started_boot_ns),
         example: row.id,
     };
-    question(&asked, zone)
+    question(&asked, known)
 }
 
 /// The same for a request in it, by its facts.
-pub(super) fn request(detail: &SessionDetail, facts: &serde_json::Value, at_ns: i64, zone: &Zone) -> Option<Question> {
+fn request(detail: &SessionDetail, facts: &serde_json::Value, at_ns: i64, known: &Known) -> Option<Question> {
     let execute: Execute = serde_json::from_value(facts.clone()).ok()?;
-    let connection = connection(detail, zone)?;
+    let connection = connection(detail, known)?;
     let protocol = spoken(&execute);
     let target = Target { protocol, ..(*connection.target).clone() };
     let mut circumstances = connection.circumstances;
-    circumstances.pass_to(&Moment::at(at_ns.div_euclid(NS), zone));
+    circumstances.pass_to(&Moment::at(at_ns.div_euclid(NS), &known.zone));
     Some(Question {
         target: Arc::new(target),
         asked: Asked::Execute(Arc::new(execute)),
@@ -120,11 +149,6 @@ pub(super) fn request(detail: &SessionDetail, facts: &serde_json::Value, at_ns: 
 
 fn person(subject: &str) -> Person {
     Person { subject: subject.to_owned(), ..Person::default() }
-}
-
-fn target(address: &str, port: u16, name: Option<&str>, protocol: Protocol) -> Option<Target> {
-    let name = name.map(str::to_owned);
-    Some(Target { protocol, name, ..Target::opaque(address.parse().ok()?, port) })
 }
 
 /// What a protocol's requests are sent to says which it is, as far as policies are concerned.
@@ -141,7 +165,7 @@ fn spoken(execute: &Execute) -> Protocol {
 }
 
 /// `ID`, or `ID/N` for one of its requests.
-pub(super) fn named(state_dir: &Path, name: &str, zone: &Zone) -> Result<(Question, String), Failure> {
+pub(super) fn named(state_dir: &Path, name: &str, known: &Known) -> Result<(Question, String), Failure> {
     let store = Store::open_read_only(state_dir)?;
     let (id, number) = match name.split_once('/') {
         None => (name, None),
@@ -153,7 +177,7 @@ pub(super) fn named(state_dir: &Path, name: &str, zone: &Zone) -> Result<(Questi
     let session = store.session(id)?;
     let incomplete = || Failure::new(Exit::DATA, format!("what was recorded of {name} cannot be asked again"));
     let Some(number) = number else {
-        let question = connection(&session.detail, zone).ok_or_else(incomplete)?;
+        let question = connection(&session.detail, known).ok_or_else(incomplete)?;
         let row = &session.detail.session;
         // A denied connection is recorded with what it was asked with, and ends as denied.
         let decision = if row.outcome == "denied" { "deny".to_owned() } else { row.decision.clone() };
@@ -162,6 +186,6 @@ pub(super) fn named(state_dir: &Path, name: &str, zone: &Zone) -> Result<(Questi
     let page = store.statements(&session, number, 1)?;
     let none = || Failure::new(Exit::NO_INPUT, format!("session {id} has no request {number}"));
     let row = page.rows.first().filter(|row| row.sequence == number).ok_or_else(none)?;
-    let question = request(&session.detail, &row.facts, row.time_ns, zone).ok_or_else(incomplete)?;
+    let question = request(&session.detail, &row.facts, row.time_ns, known).ok_or_else(incomplete)?;
     Ok((question, row.decision.clone()))
 }
