@@ -129,6 +129,8 @@ fn other_policies_end_what_they_do_not_allow() {
     });
     job.must("write s again");
     assert_eq!(job.must("read s 5"), "again");
+    let said = daemon.cli(&["policy", "reload"]);
+    assert!(said.code == Some(69) && said.err.contains("nonsense"), "{said:?}");
     // Nor does a directory that is gone.
     let aside = site.policies.with_extension("aside");
     fs::rename(&site.policies, &aside).unwrap();
@@ -139,6 +141,8 @@ fn other_policies_end_what_they_do_not_allow() {
     site.write(NOTHING);
     changed(&daemon, 1);
     assert!(job.ask("read s 1").is_err(), "the flow goes on although it is forbidden now");
+    let said = daemon.cli(&["policy", "reload"]);
+    assert!(said.code == Some(0) && said.out.contains("good: 1 in force"), "{said:?}");
     let session = ended(&daemon, 4904, "denied");
     assert_eq!(session["detail"], "not allowed any more: closed for today");
     assert!(open(&mut job, at(4904)).is_err());

@@ -133,7 +133,8 @@ async fn wait(
             _ = signals.hangup.recv() => {}
         }
         notify(&[sd_notify::NotifyState::Reloading, monotonic()]);
-        engine.reload_policies().await;
+        // What is wrong with them was told where it was found.
+        let _ = engine.reload_policies().await;
         match reload() {
             // The old scopes stay on any error.
             Err(errors) => tracing::error!(%errors, "the configuration was not reloaded; the old one stays"),
@@ -196,6 +197,10 @@ impl Handler for Operator {
         match request {
             Request::Status => Response::Status(self.status()),
             Request::Bypass(request) => self.bypass(peer, request).await,
+            Request::ReloadPolicies => match self.engine.reload_policies().await {
+                Ok((policies, version)) => Response::PoliciesReloaded { policies, version },
+                Err(message) => Response::Refused { message },
+            },
             Request::Approvals(_) => {
                 Response::Refused { message: "approvals have a socket of their own beside this one".to_owned() }
             }

@@ -230,8 +230,8 @@ impl Engine {
     }
 
     /// Reads the policies again.
-    pub(super) async fn reload_policies(&self) {
-        self.policies.reload().await;
+    pub(super) async fn reload_policies(&self) -> Result<(u64, String), String> {
+        self.policies.reload().await
     }
 
     /// Ends what ran under a grant or a break-glass that is over; says how many flows.

@@ -58,22 +58,33 @@ impl Policies {
         Arc::new(Self { directory, proxy, recorder, turn: tokio::sync::Mutex::default() })
     }
 
-    /// Reads the directory again; if it is good and other than before, it holds, and live flows are judged by it.
-    pub(super) async fn reload(&self) {
+    /// Reads the directory again; if it is good and other than before, it holds, and live flows are judged by it. Gives
+    /// what holds then, or what is wrong.
+    pub(super) async fn reload(&self) -> Result<(u64, String), String> {
         let _turn = self.turn.lock().await;
         let (proxy, directory) = (Arc::clone(&self.proxy), self.directory.clone());
         let reloaded = tokio::task::spawn_blocking(move || proxy.policies.reload(&directory)).await;
+        let holds = || Ok((self.proxy.policies.policies() as u64, self.proxy.policies.version().to_string()));
         match reloaded {
-            Ok(Ok(true)) => self.changed().await,
-            Ok(Ok(false)) => {}
-            Ok(Err(rejected)) if rejected.missing && self.proxy.policies.policies() == 0 => {}
+            Ok(Ok(changed)) => {
+                if changed {
+                    self.changed().await;
+                }
+                holds()
+            }
+            Ok(Err(rejected)) if rejected.missing && self.proxy.policies.policies() == 0 => holds(),
             Ok(Err(rejected)) => {
-                tracing::error!("the policies were not reloaded; the old ones stay\n{rejected}");
+                let told = format!("the policies were not reloaded; the old ones stay\n{rejected}");
+                tracing::error!("{told}");
                 let first = rejected.findings.first().map(ToString::to_string).unwrap_or_default();
                 let first = first.lines().next().unwrap_or_default();
                 self.note(EventKind::PolicyRejected, format!("{} mistakes: {first}", rejected.findings.len())).await;
+                Err(told)
             }
-            Err(error) => tracing::error!(%error, "reading the policies failed inside the daemon"),
+            Err(error) => {
+                tracing::error!(%error, "reading the policies failed inside the daemon");
+                Err("reading the policies failed inside the daemon".to_owned())
+            }
         }
     }
 
@@ -118,7 +129,8 @@ impl Policies {
             let now = look(self.directory.clone()).await;
             if now != before {
                 before = now;
-                self.reload().await;
+                // What is wrong with them was told where it was found.
+                let _ = self.reload().await;
             }
             if self.proxy.policies.depends_on_time() && judged.elapsed() >= TIME_PASSES {
                 judged = tokio::time::Instant::now();

@@ -198,6 +198,10 @@ pub enum Policy {
         #[arg(long, value_name = "TIME", value_parser = When::parse)]
         since: Option<When>,
     },
+    /// Have the daemon read its policies again now
+    ///
+    /// It does so by itself within a second of a change. Exits with 69 when they are wrong: the old ones stay.
+    Reload,
     /// Write policies that permit what was let through so far, and nothing more
     Suggest {
         /// Not older than: `30d` ago, `2026-01-31`

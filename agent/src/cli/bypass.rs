@@ -20,6 +20,7 @@ pub(super) fn run(config: &Config, args: &args::Bypass, screen: &mut Screen) -> 
             Response::Bypassed { scopes } => scopes,
             other @ (Response::Status(_)
             | Response::Approvals(_)
+            | Response::PoliciesReloaded { .. }
             | Response::Refused { .. }
             | Response::Forbidden { .. }
             | Response::Malformed { .. }) => {

@@ -23,6 +23,7 @@ pub(super) fn show(config: &Config, screen: &mut Screen) -> Result<Exit, Failure
         Response::Status(status) if screen.is_json() => screen.json(&Running { running: true, status: &status })?,
         Response::Status(status) => running(&status, screen)?,
         other @ (Response::Bypassed { .. }
+        | Response::PoliciesReloaded { .. }
         | Response::Approvals(_)
         | Response::Refused { .. }
         | Response::Forbidden { .. }
@@ -41,7 +42,10 @@ pub(super) fn unexpected(response: Response) -> Failure {
         Response::Malformed { message } => {
             Failure::new(Exit::UNAVAILABLE, format!("the daemon did not understand (another version?): {message}"))
         }
-        Response::Status(_) | Response::Bypassed { .. } | Response::Approvals(_) => {
+        Response::Status(_)
+        | Response::Bypassed { .. }
+        | Response::PoliciesReloaded { .. }
+        | Response::Approvals(_) => {
             Failure::new(Exit::UNAVAILABLE, "the daemon answered something else than was asked")
         }
     }

@@ -140,7 +140,7 @@ mod tests {
         async fn handle(&self, peer: &Peer, request: Request) -> Response {
             match request {
                 Request::Status => Response::Status(Status { version: "1".into(), ..Status::default() }),
-                Request::Bypass(_) | Request::Approvals(_) => {
+                Request::Bypass(_) | Request::ReloadPolicies | Request::Approvals(_) => {
                     Response::Refused { message: format!("not you, {}", peer.pid) }
                 }
             }

@@ -19,6 +19,8 @@ pub enum Request {
     Status,
     /// Open or close scopes.
     Bypass(BypassRequest),
+    /// Read the policies again now.
+    ReloadPolicies,
     /// Answered at the approvals' socket only.
     Approvals(ApprovalsRequest),
 }
@@ -33,6 +35,13 @@ pub enum Response {
     Bypassed {
         /// One entry a scope.
         scopes: Vec<OpenScope>,
+    },
+    /// To [`Request::ReloadPolicies`]: they are good, and hold.
+    PoliciesReloaded {
+        /// How many.
+        policies: u64,
+        /// Digest of the set, hexadecimal.
+        version: String,
     },
     /// To [`Request::Approvals`].
     Approvals(Box<ApprovalsResponse>),

@@ -46,6 +46,7 @@ fn ask(runtime_dir: &Path, request: ApprovalsRequest) -> Result<ApprovalsRespons
         Response::Approvals(response) => Ok(*response),
         other @ (Response::Status(_)
         | Response::Bypassed { .. }
+        | Response::PoliciesReloaded { .. }
         | Response::Refused { .. }
         | Response::Forbidden { .. }
         | Response::Malformed { .. }) => Err(unexpected(other)),

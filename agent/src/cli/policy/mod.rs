@@ -14,6 +14,7 @@ use super::args::Policy;
 use super::exit::{Exit, Failure};
 use super::screen::{Screen, Tone};
 use crate::config::Config;
+use crate::control::{Client, Request, Response};
 use crate::policy::{Finding, PolicySet, Rejected, Zone, check, load};
 
 /// Carries one of them out on the store below `state_dir`. The configuration is read only when it is needed.
@@ -46,6 +47,7 @@ pub(super) fn run(
             let (all, unknown) = recorded::since(against.as_deref().unwrap_or(state_dir), *since, &known)?;
             return diff::run((&sets.0, &sets.1), (&all, unknown), screen);
         }
+        Policy::Reload => return reload(&configuration()?, screen),
         Policy::Suggest { since } => {
             let (all, unknown) = recorded::since(state_dir, *since, &recorded::Known::of(configuration()))?;
             return suggest::run(all, unknown, screen);
@@ -56,6 +58,28 @@ pub(super) fn run(
     let first = paths.first().map(PathBuf::as_path).unwrap_or(Path::new("."));
     let files = test::Files::beside(first, cases.as_deref(), expected.as_deref());
     test::run(&set(&paths)?, &files, write, screen)
+}
+
+fn reload(config: &Config, screen: &mut Screen) -> Result<Exit, Failure> {
+    super::needs_root("policy reload")?;
+    match Client::connect(&config.runtime_dir)?.ask(&Request::ReloadPolicies)? {
+        Response::PoliciesReloaded { policies, version } if screen.is_json() => {
+            screen.json(&serde_json::json!({ "policies": policies, "version": version }))?;
+        }
+        Response::PoliciesReloaded { policies, version } => {
+            screen.line(&format!(
+                "{} {policies} in force, version sha256:{version}",
+                screen.tinted("good:", Tone::Good)
+            ))?;
+        }
+        other @ (Response::Status(_)
+        | Response::Bypassed { .. }
+        | Response::Approvals(_)
+        | Response::Refused { .. }
+        | Response::Forbidden { .. }
+        | Response::Malformed { .. }) => return Err(super::status::unexpected(other)),
+    }
+    Ok(Exit::OK)
 }
 
 /// The paths that were named, or else the configured directory and zone.
