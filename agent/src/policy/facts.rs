@@ -9,10 +9,11 @@ use cedar_policy::{
 
 use super::{
     approval::Approval,
-    moment::Moment,
+    moment::{Moment, Parts},
     question::{
         Asked, Circumstances, ColumnName, Execute, Field, Question, Resource, Route, TableName, Target, Workload,
     },
+    shape::Reads,
     vocabulary::{Kind, Vocabulary},
 };
 
@@ -306,16 +307,18 @@ pub(super) fn check(target: &Target, execute: &Execute, circumstances: &Circumst
     Ok(())
 }
 
-/// The context of a question, with `approval` in place of its own when there is one.
+/// The context of a question, with `approval` in place of its own when there is one. Of the time, only what somebody
+/// `reads` is there.
 pub(super) fn context(
     words: &Vocabulary,
     question: &Question,
     approval: Option<&Approval>,
+    reads: &Reads,
 ) -> Result<Context, FactsError> {
     let given = &question.circumstances;
     let mut fields: Fields = vec![
         ("protocol", text(question.target.protocol.as_str())),
-        ("time", time(&given.moment)?),
+        ("time", time(&given.moment, reads.time)?),
         ("identity", assurance(question)?),
     ];
     if let Some(tls) = &given.tls {
@@ -355,16 +358,25 @@ fn record(fields: Fields) -> Result<Value, FactsError> {
     Ok(Value::new_record(fields.into_iter().map(|(name, value)| (name.to_owned(), value))).map_err(Box::new)?)
 }
 
-fn time(moment: &Moment) -> Result<Value, FactsError> {
+fn time(moment: &Moment, parts: Parts) -> Result<Value, FactsError> {
     let number = |value: i8| Value::new_long(value.into());
-    record(vec![
-        ("hour", number(moment.hour)),
-        ("minute", number(moment.minute)),
-        ("weekday", text(moment.weekday())),
-        ("date", text(&moment.date())),
-        ("zone", text(moment.zone.name())),
-        ("instant", Value::new_datetime(moment.instant())),
-    ])
+    let mut known: Fields = vec![("zone", text(moment.zone.name()))];
+    if parts.hour {
+        known.push(("hour", number(moment.hour)));
+    }
+    if parts.minute {
+        known.push(("minute", number(moment.minute)));
+    }
+    if parts.weekday {
+        known.push(("weekday", text(moment.weekday())));
+    }
+    if parts.date {
+        known.push(("date", text(&moment.date())));
+    }
+    if parts.instant {
+        known.push(("instant", Value::new_datetime(moment.instant())));
+    }
+    record(known)
 }
 
 fn assurance(question: &Question) -> Result<Value, FactsError> {

@@ -258,7 +258,7 @@ impl PolicySet {
         let scene = Scene::of(words, question)?;
         let buckets = self.index.find(question.asked.action(), &scene, question.subject.workload());
         let ask = |approval: Option<&Approval>| -> Result<Said, FactsError> {
-            let request = scene.request(facts::context(words, question, approval)?)?;
+            let request = scene.request(facts::context(words, question, approval, &self.reads)?)?;
             Ok(join(&buckets, &request, &scene))
         };
         let said = ask(None)?;
