@@ -11,6 +11,7 @@ pub mod control;
 pub mod doctor;
 pub mod identity;
 pub mod intercept;
+pub mod mask;
 pub mod policy;
 pub mod proxy;
 pub mod record;

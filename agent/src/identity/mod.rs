@@ -27,4 +27,5 @@ pub use attest::{AttestError, Attestor};
 pub use cgroup::Placement;
 pub use executable::Sha256;
 pub use process::{Ancestor, Attestation, Executable, Identity, Login, Process};
+pub(crate) use secrets::is_secret_name;
 pub use spiffe::{SpiffeError, SpiffeId, TrustDomain, unescape_segment};

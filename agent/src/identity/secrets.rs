@@ -66,7 +66,7 @@ const KEYS: [(&str, usize); 27] = [
 ];
 
 /// Whether a flag, variable or header of that name holds a secret.
-pub(super) fn is_secret_name(name: &str) -> bool {
+pub(crate) fn is_secret_name(name: &str) -> bool {
     if !name.chars().all(is_name_char) {
         return false;
     }

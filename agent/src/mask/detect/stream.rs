@@ -1,0 +1,125 @@
+//! Detection in a text that arrives in pieces: values are found wherever it was cut.
+//!
+//! What may still become a value, or decide about one, is held back: [`MARGIN`] bytes, the whole of the word they begin
+//! in, and a value that has not ended yet. Every value has a greatest length, so no more than [`HELD`] bytes wait.
+
+use super::{Confidence, Context, Detector, Detectors, detect_in};
+
+/// Values with spaces in them, and the words around a number that say what it is, are shorter.
+const MARGIN: usize = 160;
+/// Longest word that is held back whole: a secret behind its name.
+const WORD: usize = 8 * 1024;
+/// So much of what is gone is kept, for its words.
+const BEHIND: usize = 160;
+/// Most bytes that are held back: the longest private key, and what may follow it.
+pub const HELD: usize = super::token::MOST_PEM + WORD + MARGIN;
+
+/// A part of the text, as it may go on.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// Nothing was found here.
+    Clear(&'a [u8]),
+    /// A protected value, whole.
+    Found {
+        /// What it is.
+        detector: Detector,
+        /// How sure that is.
+        confidence: Confidence,
+        /// The value.
+        value: &'a [u8],
+    },
+}
+
+/// A text on its way through.
+#[derive(Debug)]
+pub struct Stream {
+    detectors: Detectors,
+    context: Context,
+    /// Some of what has gone on, and everything that has not.
+    buffer: Vec<u8>,
+    /// How much of the buffer has gone on.
+    gone: usize,
+    /// At which length of the buffer another look pays.
+    due: usize,
+}
+
+impl Stream {
+    /// A text that begins. A field that is a secret by its name is the caller's to mask as a whole.
+    #[must_use]
+    pub fn new(detectors: Detectors, mut context: Context) -> Self {
+        context.secret = false;
+        Self { detectors, context, buffer: Vec::new(), gone: 0, due: 0 }
+    }
+
+    /// Takes more of the text, and hands what can be told to `sink`, in order.
+    pub fn push(&mut self, bytes: &[u8], sink: &mut dyn FnMut(Piece<'_>)) {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() < self.due {
+            return;
+        }
+        self.release(false, sink);
+        let held = self.buffer.len() - self.gone;
+        // What is held is looked at again only when there is a quarter more of it: pieces of a byte cost no square.
+        self.due = self.buffer.len() + held / 4;
+    }
+
+    /// The text has ended, or cannot wait: hands over the rest. What follows is another text.
+    pub fn finish(&mut self, sink: &mut dyn FnMut(Piece<'_>)) {
+        self.release(true, sink);
+        self.buffer.clear();
+        (self.gone, self.due) = (0, 0);
+    }
+
+    /// How many bytes wait.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.buffer.len() - self.gone
+    }
+
+    fn release(&mut self, all: bool, sink: &mut dyn FnMut(Piece<'_>)) {
+        let hits = detect_in(&self.detectors, &self.context, &self.buffer);
+        let mut end = if all { self.buffer.len() } else { self.told() };
+        if let Some(open) = hits.iter().find(|hit| hit.range.start < end && hit.range.end > end) {
+            end = open.range.start;
+        }
+        let part = |range| self.buffer.get(range).unwrap_or_default();
+        let mut at = self.gone;
+        for hit in hits.iter().filter(|hit| hit.range.end <= end && hit.range.end > self.gone) {
+            // A value that began in what is gone is protected from here on.
+            let start = hit.range.start.max(at);
+            if start > at {
+                sink(Piece::Clear(part(at..start)));
+            }
+            sink(Piece::Found {
+                detector: hit.detector,
+                confidence: hit.confidence,
+                value: part(start..hit.range.end),
+            });
+            at = hit.range.end;
+        }
+        if end > at {
+            sink(Piece::Clear(part(at..end)));
+        }
+        self.forget(end.max(at));
+    }
+
+    /// Up to where no byte that is still to come changes anything, open values aside.
+    fn told(&self) -> usize {
+        let Some(margin) = self.buffer.len().checked_sub(MARGIN) else { return self.gone };
+        let before = self.buffer.get(..margin).unwrap_or_default();
+        let word = before.iter().rev().take(WORD).take_while(|byte| !byte.is_ascii_whitespace()).count();
+        // A longer word is no secret's: it goes on as it comes.
+        if word == WORD { margin } else { (margin - word).max(self.gone) }
+    }
+
+    fn forget(&mut self, gone: usize) {
+        let mut first = gone.saturating_sub(BEHIND);
+        if first > 0 {
+            // Half a word could be taken for another one.
+            let half = self.buffer.get(first..gone).unwrap_or_default();
+            first += half.iter().take(BEHIND / 2).position(u8::is_ascii_whitespace).unwrap_or(0);
+        }
+        self.buffer.drain(..first);
+        self.gone = gone - first;
+    }
+}
