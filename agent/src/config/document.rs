@@ -14,10 +14,14 @@ const MAX_TEXT: usize = 4096;
 /// Most entries of any list.
 const MAX_LIST: usize = 256;
 
+/// The sections of a kind of file with their keys; the first entry is the top of the file.
+pub(crate) type Schema = &'static [(&'static str, &'static [&'static str])];
+
 /// One table of the file and the section it is.
-pub(super) struct Section<'d> {
-    /// As in [`SECTIONS`].
+pub(crate) struct Section<'d> {
+    /// As in the schema.
     name: &'static str,
+    schema: Schema,
     /// Known keys.
     keys: &'static [&'static str],
     table: Option<&'d DeTable<'d>>,
@@ -26,7 +30,7 @@ pub(super) struct Section<'d> {
 /// Parses `text`; what is syntactically wrong goes to `problems`.
 ///
 /// Values of a file with syntax errors are not judged: after one, a table's keys may have landed in another.
-pub(super) fn parse<'d>(text: &'d str, problems: &mut Problems) -> Option<Spanned<DeTable<'d>>> {
+pub(crate) fn parse<'d>(text: &'d str, problems: &mut Problems) -> Option<Spanned<DeTable<'d>>> {
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         let span = error.span().unwrap_or(text.len()..text.len());
@@ -43,8 +47,18 @@ fn one_line(message: &str) -> String {
 impl<'d> Section<'d> {
     /// The section `name` held in `table`; unknown keys are reported at once.
     pub(super) fn new(name: &'static str, table: Option<&'d DeTable<'d>>, problems: &mut Problems) -> Self {
-        let keys = SECTIONS.iter().find(|(section, _)| *section == name).map_or(&[][..], |(_, keys)| keys);
-        let section = Self { name, keys, table };
+        Self::of(SECTIONS, name, table, problems)
+    }
+
+    /// The same in another kind of file.
+    pub(crate) fn of(
+        schema: Schema,
+        name: &'static str,
+        table: Option<&'d DeTable<'d>>,
+        problems: &mut Problems,
+    ) -> Self {
+        let keys = schema.iter().find(|(section, _)| *section == name).map_or(&[][..], |(_, keys)| keys);
+        let section = Self { name, schema, keys, table };
         for (key, _) in in_order(table) {
             if !keys.contains(&key.get_ref().as_ref()) {
                 section.unknown(key, problems);
@@ -54,19 +68,31 @@ impl<'d> Section<'d> {
     }
 
     /// A table inside this one; absent reads as empty.
-    pub(super) fn table(&self, key: &'static str, problems: &mut Problems) -> Option<&'d DeTable<'d>> {
+    pub(crate) fn table(&self, key: &'static str, problems: &mut Problems) -> Option<&'d DeTable<'d>> {
         let value = self.value(key)?;
         let found = value.get_ref().as_table();
         if found.is_none() {
-            let named = matches!(key, "scope" | "target");
-            let help = if named { format!("write [{key}.NAME]") } else { format!("write [{key}]") };
+            let of_many =
+                self.schema.iter().find_map(|(name, _)| name.strip_suffix(".NAME").filter(|start| *start == key));
+            let help = of_many.map_or_else(|| format!("write [{key}]"), |key| format!("write [{key}.NAME]"));
             mistyped(key, "a table", value, Some(help), problems);
         }
         found
     }
 
+    /// Tables that were written as `[[key]]`, in the file's order, each with its place.
+    pub(crate) fn tables(&self, key: &'static str, problems: &mut Problems) -> Vec<(Range<usize>, &'d DeTable<'d>)> {
+        let Some(value) = self.value(key) else { return Vec::new() };
+        let entries = value.get_ref().as_array().into_iter().flatten();
+        let tables: Vec<_> = entries.filter_map(|entry| Some((entry.span(), entry.get_ref().as_table()?))).collect();
+        if value.get_ref().as_array().is_none_or(|array| array.len() != tables.len()) {
+            mistyped(key, "tables", value, Some(format!("write [[{key}]]")), problems);
+        }
+        tables
+    }
+
     /// A text.
-    pub(super) fn text(&self, key: &'static str, problems: &mut Problems) -> Option<Spanned<String>> {
+    pub(crate) fn text(&self, key: &'static str, problems: &mut Problems) -> Option<Spanned<String>> {
         let value = self.value(key)?;
         if let DeValue::String(text) = value.get_ref() {
             return checked_text(key, text, value.span(), problems);
@@ -88,7 +114,7 @@ impl<'d> Section<'d> {
     }
 
     /// A whole number.
-    pub(super) fn integer(&self, key: &'static str, problems: &mut Problems) -> Option<Spanned<i64>> {
+    pub(crate) fn integer(&self, key: &'static str, problems: &mut Problems) -> Option<Spanned<i64>> {
         let value = self.value(key)?;
         let DeValue::Integer(number) = value.get_ref() else {
             let help = value.get_ref().as_str().and_then(|text| text.parse::<i64>().ok());
@@ -101,7 +127,7 @@ impl<'d> Section<'d> {
     }
 
     /// One text or a list of at least one; with `numbers`, whole numbers count as texts.
-    pub(super) fn texts(&self, key: &'static str, numbers: bool, problems: &mut Problems) -> Vec<Spanned<String>> {
+    pub(crate) fn texts(&self, key: &'static str, numbers: bool, problems: &mut Problems) -> Vec<Spanned<String>> {
         let Some(value) = self.value(key) else { return Vec::new() };
         if value.get_ref().as_array().is_some_and(|array| array.is_empty()) {
             let help = Some("name something or drop the key".to_owned());
@@ -111,7 +137,7 @@ impl<'d> Section<'d> {
     }
 
     /// One text or a list of texts, perhaps empty.
-    pub(super) fn list(
+    pub(crate) fn list(
         &self,
         key: &'static str,
         numbers: bool,
@@ -131,12 +157,12 @@ impl<'d> Section<'d> {
     }
 
     /// Whether the file says anything about `key`.
-    pub(super) fn has(&self, key: &'static str) -> bool {
+    pub(crate) fn has(&self, key: &'static str) -> bool {
         self.value(key).is_some()
     }
 
     fn value(&self, key: &'static str) -> Option<&'d Spanned<DeValue<'d>>> {
-        debug_assert!(self.keys.contains(&key), "[{}] {key} is not in SECTIONS", self.name);
+        debug_assert!(self.keys.contains(&key), "[{}] {key} is not in the schema", self.name);
         self.table?.get(key)
     }
 
@@ -149,7 +175,7 @@ impl<'d> Section<'d> {
         };
         let help = if let Some(near) = nearest(word, self.keys.iter().copied()) {
             Some(format!("did you mean `{near}`?"))
-        } else if let Some((home, _)) = SECTIONS.iter().find(|(_, keys)| keys.contains(&word)) {
+        } else if let Some((home, _)) = self.schema.iter().find(|(_, keys)| keys.contains(&word)) {
             Some(if home.is_empty() { format!("it is a section: [{word}]") } else { format!("it belongs in [{home}]") })
         } else {
             Some(format!("known here: {}", self.keys.join(", ")))
@@ -159,7 +185,7 @@ impl<'d> Section<'d> {
 }
 
 /// A table's entries as they stand in the file; scopes are numbered in this order.
-pub(super) fn in_order<'d>(
+pub(crate) fn in_order<'d>(
     table: Option<&'d DeTable<'d>>,
 ) -> Vec<(&'d Spanned<std::borrow::Cow<'d, str>>, &'d Spanned<DeValue<'d>>)> {
     let mut entries: Vec<_> = table.into_iter().flatten().collect();
@@ -168,7 +194,7 @@ pub(super) fn in_order<'d>(
 }
 
 /// Reports a value of the wrong type.
-pub(super) fn mistyped(
+pub(crate) fn mistyped(
     key: &str,
     wanted: &str,
     value: &Spanned<DeValue<'_>>,

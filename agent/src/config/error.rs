@@ -72,6 +72,11 @@ impl ConfigErrors {
         self.unread.as_ref()
     }
 
+    /// How many more things are wrong than are told one by one.
+    pub(crate) fn more(&self) -> usize {
+        self.more
+    }
+
     /// What is wrong inside the file, in the file's order.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
@@ -121,7 +126,7 @@ impl fmt::Display for Problem {
 
 /// What has been found wrong so far, by byte range.
 #[derive(Default)]
-pub(super) struct Problems(Vec<Found>);
+pub(crate) struct Problems(Vec<Found>);
 
 struct Found {
     span: Range<usize>,
@@ -131,17 +136,17 @@ struct Found {
 
 impl Problems {
     /// Notes one more.
-    pub(super) fn add(&mut self, span: Range<usize>, message: impl Into<String>, help: Option<String>) {
+    pub(crate) fn add(&mut self, span: Range<usize>, message: impl Into<String>, help: Option<String>) {
         self.0.push(Found { span, message: message.into(), help });
     }
 
     /// Whether all is well so far.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Sorts by place, and turns byte ranges into lines and columns of `text`.
-    pub(super) fn locate(mut self, path: &Path, text: &str) -> ConfigErrors {
+    pub(crate) fn locate(mut self, path: &Path, text: &str) -> ConfigErrors {
         self.0.sort_by_key(|found| (found.span.start, found.span.end));
         let more = self.0.len().saturating_sub(MOST_SHOWN);
         let problems = self.0.into_iter().take(MOST_SHOWN).map(|found| found.locate(text)).collect();
@@ -207,7 +212,7 @@ fn printable(text: &str) -> String {
 }
 
 /// Quotes a piece of the file inside a message: safe to print, and short.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     const LONGEST: usize = 60;
     let mut short: String = text.chars().take(LONGEST).collect();
     if short.len() < text.len() {

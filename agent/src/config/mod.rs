@@ -6,7 +6,7 @@
 mod approvals;
 mod audit;
 mod check;
-mod document;
+pub(crate) mod document;
 mod duration;
 mod error;
 mod glob;
@@ -26,6 +26,7 @@ pub use self::approvals::Approvals;
 pub use self::audit::{Audit, Durability, OnFailure};
 pub use self::duration::{DurationError, duration, in_words};
 pub use self::error::{ConfigErrors, Problem, steers};
+pub(crate) use self::error::{Problems, quoted};
 pub use self::glob::Glob;
 pub use self::host::{Host, ThisHost, resolv_conf};
 pub use self::suggest::nearest;
@@ -62,7 +63,7 @@ impl Config {
     /// Checks `bytes`, naming `path` in errors. Asks `host` for users and its name; touches nothing else.
     pub fn parse(bytes: &[u8], path: &Path, host: &dyn Host) -> Result<Self, ConfigErrors> {
         let text = std::str::from_utf8(bytes).map_err(|error| ConfigErrors::not_utf8(path, bytes, error))?;
-        let mut problems = error::Problems::default();
+        let mut problems = Problems::default();
         let raw = document::parse(text, &mut problems).map(|root| raw::RawConfig::read(&root, &mut problems));
         let config = raw.map(|raw| check::config(&raw, host, &mut problems));
         match config {

@@ -197,7 +197,7 @@ fn generalised(step: u64, field: FieldType, text: &str) -> Option<String> {
             let down = floor(number);
             // Below the type's range there is no multiple; the next one above is as coarse.
             let number = if down < least.into() { down + step } else { down };
-            (number <= most.into()).then(|| number.to_string())
+            (i128::from(least)..=i128::from(most)).contains(&number).then(|| number.to_string())
         }
         FieldType::Float32 | FieldType::Float64 | FieldType::Numeric | FieldType::Text => {
             whole(text.trim()).map(floor).map(|number| number.to_string())

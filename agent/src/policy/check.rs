@@ -52,11 +52,11 @@ pub struct Finding {
 
 impl Finding {
     /// About a file, or a directory, as a whole.
-    pub(super) fn whole(file: impl Into<String>, what: impl Into<String>) -> Self {
+    pub(crate) fn whole(file: impl Into<String>, what: impl Into<String>) -> Self {
         Self { file: file.into(), problem: None, whole: Some(what.into()) }
     }
 
-    fn at(source: &Source, span: Range<usize>, message: impl Into<String>, help: Option<String>) -> Self {
+    pub(crate) fn at(source: &Source, span: Range<usize>, message: impl Into<String>, help: Option<String>) -> Self {
         let problem = Problem::at(&source.text, span, message, help);
         Self { file: source.name.clone(), problem: Some(problem), whole: None }
     }

@@ -78,6 +78,15 @@ pub fn load(directory: &Path) -> Result<PolicySet, Rejected> {
 /// # Errors
 /// What cannot be read, and why.
 pub fn sources(directory: &Path) -> Result<Vec<Source>, Rejected> {
+    sources_named(is_policies, directory)
+}
+
+fn is_policies(name: &[u8]) -> bool {
+    name.ends_with(b".cedar")
+}
+
+/// The same of files with other names.
+pub(crate) fn sources_named(is_wanted: fn(&[u8]) -> bool, directory: &Path) -> Result<Vec<Source>, Rejected> {
     if fs::metadata(directory).is_ok_and(|of| of.is_file()) {
         let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
         return match read(directory) {
@@ -89,9 +98,9 @@ pub fn sources(directory: &Path) -> Result<Vec<Source>, Rejected> {
         };
     }
     for _ in 0..ATTEMPTS {
-        let before = marks(directory)?;
+        let before = marks_named(is_wanted, directory)?;
         let sources = read_all(directory, &before)?;
-        if marks(directory)? == before {
+        if marks_named(is_wanted, directory)? == before {
             return Ok(sources);
         }
     }
@@ -104,7 +113,12 @@ pub fn sources(directory: &Path) -> Result<Vec<Source>, Rejected> {
 /// # Errors
 /// What cannot be looked at, and why.
 pub fn marks(directory: &Path) -> Result<Vec<Mark>, Rejected> {
-    let mut walk = Walk { root: directory, marks: Vec::new(), findings: Vec::new() };
+    marks_named(is_policies, directory)
+}
+
+/// The same of files with other names.
+pub(crate) fn marks_named(is_wanted: fn(&[u8]) -> bool, directory: &Path) -> Result<Vec<Mark>, Rejected> {
+    let mut walk = Walk { is_wanted, root: directory, marks: Vec::new(), findings: Vec::new() };
     if let Err(error) = fs::metadata(directory) {
         let findings = vec![Finding::whole(shown(directory), error.to_string())];
         return Err(Rejected { findings, missing: error.kind() == io::ErrorKind::NotFound });
@@ -123,6 +137,7 @@ pub fn marks(directory: &Path) -> Result<Vec<Mark>, Rejected> {
 }
 
 struct Walk<'a> {
+    is_wanted: fn(&[u8]) -> bool,
     root: &'a Path,
     marks: Vec<Mark>,
     findings: Vec<Finding>,
@@ -165,11 +180,11 @@ impl Walk<'_> {
         if name.starts_with(b".") {
             return;
         }
-        let policies = name.ends_with(b".cedar");
+        let wanted = (self.is_wanted)(name);
         match fs::metadata(path) {
             Ok(of) if of.is_dir() => self.directory(path, above),
-            Ok(of) if policies => self.file(path, &of),
-            Err(error) if policies => self.wrong(path, error),
+            Ok(of) if wanted => self.file(path, &of),
+            Err(error) if wanted => self.wrong(path, error),
             Ok(_) | Err(_) => {}
         }
     }

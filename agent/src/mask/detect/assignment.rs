@@ -71,7 +71,7 @@ fn is_quote(byte: u8) -> bool {
 pub(super) fn after_word(scan: &mut Scan<'_>, at: usize, index: usize) {
     let Some(word) = WORDS.get(index) else { return };
     let end = at + word.len();
-    if !scan.part(at..end).eq_ignore_ascii_case(word.as_bytes()) {
+    if at < scan.secret_end || !scan.part(at..end).eq_ignore_ascii_case(word.as_bytes()) {
         return;
     }
     let first = scan.byte(at);
@@ -85,7 +85,10 @@ pub(super) fn after_word(scan: &mut Scan<'_>, at: usize, index: usize) {
     let name = std::str::from_utf8(scan.part(name_start..name_end)).unwrap_or_default();
     let sql = word.contains(' ');
     let last = name.rsplit(['_', '-', '.']).next().unwrap_or_default();
-    if !sql && (!is_secret_name(name.trim_matches(['.', '-'])) || COUNTS.iter().any(|it| last.eq_ignore_ascii_case(it)))
+    let whole = SHORT.contains(word) && name_end == end;
+    if !sql
+        && !whole
+        && (!is_secret_name(name.trim_matches(['.', '-'])) || COUNTS.iter().any(|it| last.eq_ignore_ascii_case(it)))
     {
         return;
     }
@@ -130,7 +133,9 @@ fn secret(scan: &mut Scan<'_>, start: usize, quote: Option<u8>, colon: bool) {
     let telling = quote.is_some() || !colon || is_telling(value);
     // `Authorization: Bearer …`: the scheme is not the secret.
     let scheme = [&b"bearer"[..], b"basic"].iter().any(|scheme| value.eq_ignore_ascii_case(scheme));
-    if telling && !scheme && is_plausible(value) && scan.byte(start + length) != b'(' {
+    let call = quote.is_none() && is_call(value);
+    if telling && !scheme && !call && is_plausible(value) {
+        scan.secret_end = start + length;
         let confidence = if quote.is_some() { Confidence::Certain } else { Confidence::Likely };
         scan.hit(Detector::Secret, start..start + length, confidence);
     }
@@ -154,18 +159,23 @@ fn is_telling(value: &[u8]) -> bool {
     value.iter().any(|byte| !byte.is_ascii_alphabetic() && !b".!?-".contains(byte)) || (lower && upper)
 }
 
+/// `parse_token(input`: code rather than a secret.
+fn is_call(value: &[u8]) -> bool {
+    let name = value.split(|byte| *byte == b'(').next().unwrap_or_default();
+    name.len() < value.len() && !name.is_empty() && name.iter().all(|byte| is_name(*byte) && !byte.is_ascii_digit())
+}
+
 fn is_plausible(value: &[u8]) -> bool {
     let reference = [&b"${"[..], b"$(", b"{{", b"%(", b"<", b"[", b"process.env", b"os.environ", b"vault:", b"env:"];
     value.len() >= LEAST_SECRET
         && !PLACEHOLDERS.iter().any(|word| value.eq_ignore_ascii_case(word))
         && !reference.iter().any(|start| value.starts_with(start))
-        && !value.ends_with(b"(")
         && value.iter().any(|byte| !b"*.xX-_#".contains(byte))
 }
 
 /// `Bearer` and a token, or `Basic` and a login in base64, may stand at `at`.
 pub(super) fn after_scheme(scan: &mut Scan<'_>, at: usize) {
-    if is_name(scan.before(at)) {
+    if at < scan.secret_end || is_name(scan.before(at)) {
         return;
     }
     let is = |word: &[u8]| scan.part(at..at + word.len()).eq_ignore_ascii_case(word);
@@ -174,7 +184,8 @@ pub(super) fn after_scheme(scan: &mut Scan<'_>, at: usize) {
         return;
     }
     let start = end + scan.run(end, MOST_SPACE, is_space);
-    let length = scan.run(start, MOST_SECRET, |byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte));
+    let length =
+        scan.run(start, MOST_SECRET, |byte| byte.is_ascii_graphic() && !is_quote(byte) && !b",;\\".contains(&byte));
     let value = scan.part(start..start + length);
     let mut decoded = [0; 512];
     let good = if bearer {
@@ -183,6 +194,7 @@ pub(super) fn after_scheme(scan: &mut Scan<'_>, at: usize) {
         Base64::decode(value, &mut decoded).is_ok_and(|login| login.contains(&b':'))
     };
     if good {
+        scan.secret_end = start + length;
         scan.hit(Detector::Secret, start..start + length, Confidence::Certain);
     }
 }

@@ -119,6 +119,10 @@ pub(super) fn scan(scan: &mut Scan<'_>, digits: usize) {
 /// ISO 7064, MOD 97-10, with the first four characters moved to the end.
 fn is_checked(account: &[u8]) -> bool {
     let Some((head, rest)) = account.split_at_checked(4) else { return false };
+    // The remainder of 97 is written as 02 to 98.
+    if head.ends_with(b"00") || head.ends_with(b"01") || head.ends_with(b"99") {
+        return false;
+    }
     let sum = rest.iter().chain(head).fold(0_u32, |sum, byte| match byte {
         b'0'..=b'9' => (sum * 10 + u32::from(byte - b'0')) % 97,
         _ => (sum * 100 + u32::from(byte.wrapping_sub(b'A')) + 10) % 97,

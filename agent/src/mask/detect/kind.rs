@@ -77,6 +77,21 @@ impl Detector {
         }
     }
 
+    /// Whether what it finds opens something, rather than being about somebody.
+    pub(super) fn is_secret(self) -> bool {
+        match self {
+            Self::Jwt
+            | Self::PrivateKey
+            | Self::AwsKey
+            | Self::GithubToken
+            | Self::GcpKey
+            | Self::SlackToken
+            | Self::VendorToken
+            | Self::Secret => true,
+            Self::Pan | Self::Iban | Self::Email | Self::UsSsn | Self::Phone | Self::Ipv4 | Self::Ipv6 => false,
+        }
+    }
+
     /// The detector of that name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {

@@ -4,6 +4,8 @@
 //! `anchor` knows by four bytes where a key or a word may begin, `digits` looks at every run of digits, `address` at every
 //! `@` and `://`. What they point at is judged by structure, checksum and what stands around it. Nine digits are no social
 //! security number, and sixteen that pass the check digit are no card when the column is called `order_id`.
+//!
+#![doc = include_str!("../corpus/measured.md")]
 
 mod address;
 mod anchor;
@@ -15,6 +17,8 @@ mod kind;
 mod network;
 mod phone;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod token;
 
 use std::ops::Range;
@@ -55,7 +59,8 @@ pub fn detect(detectors: &Detectors, name: &str, value: &[u8]) -> Vec<Hit> {
 /// The same where the name has been looked at before.
 #[must_use]
 pub fn detect_in(detectors: &Detectors, context: &Context, value: &[u8]) -> Vec<Hit> {
-    let mut scan = Scan { value, context, detectors, topics: Topics::default(), hits: Vec::new() };
+    let mut scan =
+        Scan { value, context, detectors, topics: Topics::default(), hits: Vec::new(), secret_end: 0, key_end: 0 };
     anchor::scan(&mut scan);
     address::scan(&mut scan);
     digits::scan(&mut scan);
@@ -71,6 +76,10 @@ struct Scan<'a> {
     detectors: &'a Detectors,
     topics: Topics,
     hits: Vec<Hit>,
+    /// Where the latest secret behind a word ends: what else begins in it is a part of it.
+    secret_end: usize,
+    /// The same of private keys.
+    key_end: usize,
 }
 
 impl Scan<'_> {
@@ -112,7 +121,8 @@ impl Scan<'_> {
     }
 }
 
-/// Hits that overlap become one, named after the surest and then the longest of them: all of their bytes are protected.
+/// Hits that overlap become one, named after a secret before anything else, then the surest and the longest of them: all of
+/// their bytes are protected.
 fn apart(mut hits: Vec<Hit>) -> Vec<Hit> {
     hits.sort_by_key(|hit| (hit.range.start, hit.range.end));
     let mut out: Vec<Hit> = Vec::with_capacity(hits.len());
@@ -120,7 +130,7 @@ fn apart(mut hits: Vec<Hit>) -> Vec<Hit> {
         match out.last_mut().filter(|last| last.range.end > hit.range.start) {
             Some(last) => {
                 let all = last.range.start..last.range.end.max(hit.range.end);
-                let weight = |hit: &Hit| (hit.confidence, hit.range.len());
+                let weight = |hit: &Hit| (hit.detector.is_secret(), hit.confidence, hit.range.len());
                 if weight(&hit) > weight(last) {
                     *last = hit;
                 }

@@ -77,10 +77,16 @@ impl Stream {
     }
 
     fn release(&mut self, all: bool, sink: &mut dyn FnMut(Piece<'_>)) {
-        let hits = detect_in(&self.detectors, &self.context, &self.buffer);
+        let mut hits = detect_in(&self.detectors, &self.context, &self.buffer);
         let mut end = if all { self.buffer.len() } else { self.told() };
-        if let Some(open) = hits.iter().find(|hit| hit.range.start < end && hit.range.end > end) {
-            end = open.range.start;
+        // A text that strings value to value without an end does not wait for one.
+        let waits = self.buffer.len() - self.gone <= HELD;
+        if let Some(open) = hits.iter_mut().find(|hit| hit.range.start < end && hit.range.end > end) {
+            if waits {
+                end = open.range.start;
+            } else {
+                open.range.end = end;
+            }
         }
         let part = |range| self.buffer.get(range).unwrap_or_default();
         let mut at = self.gone;

@@ -136,7 +136,7 @@ const MOST_JWT: usize = 16 * 1024;
 
 /// A JSON web token, signed, encrypted, or without its signature: its header decodes, and names an algorithm.
 pub(super) fn jwt(scan: &mut Scan<'_>, at: usize) {
-    if scan.part(at..at + 3) != b"eyJ" || is_base64url(scan.before(at)) {
+    if scan.part(at..at + 3) != b"eyJ" || is_base64url(scan.before(at)) || scan.before(at) == b'.' {
         return;
     }
     let header = scan.run(at, MOST_HEADER, is_base64url);
@@ -160,7 +160,7 @@ const DASHES: &[u8] = b"-----";
 /// A private key from its first line to its last, or as far as it is there.
 pub(super) fn private_key(scan: &mut Scan<'_>, at: usize) {
     let Some(start) = at.checked_sub(DASHES.len()) else { return };
-    if scan.part(start..at + 6) != b"-----BEGIN " {
+    if start < scan.key_end || scan.part(start..at + 6) != b"-----BEGIN " {
         return;
     }
     let label = scan.run(at + 6, 64, |byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b' ');
@@ -175,6 +175,7 @@ pub(super) fn private_key(scan: &mut Scan<'_>, at: usize) {
         let length = scan.run(label, 64, |byte| byte != b'-');
         (label + length + DASHES.len()).min(scan.value.len())
     });
+    scan.key_end = end;
     scan.hit(Detector::PrivateKey, start..end, Confidence::Certain);
 }
 
