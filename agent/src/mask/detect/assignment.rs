@@ -2,7 +2,7 @@
 
 use base64ct::{Base64, Encoding};
 
-use super::{Confidence, Detector, Scan};
+use super::{Confidence, Detector, Ends, Scan};
 use crate::identity::is_secret_name;
 
 /// Words that a secret may follow, in lower case; each may be a part of a longer name.
@@ -71,7 +71,7 @@ fn is_quote(byte: u8) -> bool {
 pub(super) fn after_word(scan: &mut Scan<'_>, at: usize, index: usize) {
     let Some(word) = WORDS.get(index) else { return };
     let end = at + word.len();
-    if at < scan.secret_end || !scan.part(at..end).eq_ignore_ascii_case(word.as_bytes()) {
+    if at < scan.ends.secret || !scan.part(at..end).eq_ignore_ascii_case(word.as_bytes()) {
         return;
     }
     let first = scan.byte(at);
@@ -135,7 +135,7 @@ fn secret(scan: &mut Scan<'_>, start: usize, quote: Option<u8>, colon: bool) {
     let scheme = [&b"bearer"[..], b"basic"].iter().any(|scheme| value.eq_ignore_ascii_case(scheme));
     let call = quote.is_none() && is_call(value);
     if telling && !scheme && !call && is_plausible(value) {
-        scan.secret_end = start + length;
+        scan.reaches(Ends { secret: start + length, ..scan.ends });
         let confidence = if quote.is_some() { Confidence::Certain } else { Confidence::Likely };
         scan.hit(Detector::Secret, start..start + length, confidence);
     }
@@ -175,7 +175,7 @@ fn is_plausible(value: &[u8]) -> bool {
 
 /// `Bearer` and a token, or `Basic` and a login in base64, may stand at `at`.
 pub(super) fn after_scheme(scan: &mut Scan<'_>, at: usize) {
-    if at < scan.secret_end || is_name(scan.before(at)) {
+    if at < scan.ends.secret || is_name(scan.before(at)) {
         return;
     }
     let is = |word: &[u8]| scan.part(at..at + word.len()).eq_ignore_ascii_case(word);
@@ -194,7 +194,7 @@ pub(super) fn after_scheme(scan: &mut Scan<'_>, at: usize) {
         Base64::decode(value, &mut decoded).is_ok_and(|login| login.contains(&b':'))
     };
     if good {
-        scan.secret_end = start + length;
+        scan.reaches(Ends { secret: start + length, ..scan.ends });
         scan.hit(Detector::Secret, start..start + length, Confidence::Certain);
     }
 }

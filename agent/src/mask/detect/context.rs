@@ -144,12 +144,20 @@ impl Topics {
         }
     }
 
-    pub(super) fn near(&self, topic: Topic, range: &Range<usize>) -> bool {
-        let places = match topic {
+    fn places(&self, topic: Topic) -> &[usize] {
+        match topic {
             Topic::Card => &self.card,
             Topic::Ssn => &self.ssn,
             Topic::Phone => &self.phone,
-        };
+        }
+    }
+
+    pub(super) fn any(&self, topic: Topic) -> bool {
+        !self.places(topic).is_empty()
+    }
+
+    pub(super) fn near(&self, topic: Topic, range: &Range<usize>) -> bool {
+        let places = self.places(topic);
         let first = range.start.saturating_sub(BEFORE);
         let next = places.partition_point(|at| *at < first);
         places.get(next).is_some_and(|at| *at < range.end + BEHIND)

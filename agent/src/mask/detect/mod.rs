@@ -59,14 +59,27 @@ pub fn detect(detectors: &Detectors, name: &str, value: &[u8]) -> Vec<Hit> {
 /// The same where the name has been looked at before.
 #[must_use]
 pub fn detect_in(detectors: &Detectors, context: &Context, value: &[u8]) -> Vec<Hit> {
+    search(detectors, context, value, Ends::default()).0
+}
+
+/// Where what was found behind a word or a first line ends: what else begins inside it is a part of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Ends {
+    secret: usize,
+    key: usize,
+}
+
+/// Searches a value of which something came before; gives the hits, and the ends on the way.
+fn search(detectors: &Detectors, context: &Context, value: &[u8], ends: Ends) -> (Vec<Hit>, Vec<Ends>) {
     let mut scan =
-        Scan { value, context, detectors, topics: Topics::default(), hits: Vec::new(), secret_end: 0, key_end: 0 };
+        Scan { value, context, detectors, topics: Topics::default(), hits: Vec::new(), ends, passed: Vec::new() };
     anchor::scan(&mut scan);
     address::scan(&mut scan);
     digits::scan(&mut scan);
     network::scan(&mut scan);
     assignment::whole_value(&mut scan);
-    if scan.hits.len() > 1 { apart(scan.hits) } else { scan.hits }
+    let hits = if scan.hits.len() > 1 { apart(scan.hits) } else { scan.hits };
+    (hits, scan.passed)
 }
 
 /// One value on its way through the passes.
@@ -76,13 +89,18 @@ struct Scan<'a> {
     detectors: &'a Detectors,
     topics: Topics,
     hits: Vec<Hit>,
-    /// Where the latest secret behind a word ends: what else begins in it is a part of it.
-    secret_end: usize,
-    /// The same of private keys.
-    key_end: usize,
+    ends: Ends,
+    /// Every state of `ends` but the first.
+    passed: Vec<Ends>,
 }
 
 impl Scan<'_> {
+    /// What was found by a word or a first line reaches to here.
+    fn reaches(&mut self, ends: Ends) {
+        self.ends = ends;
+        self.passed.push(ends);
+    }
+
     fn hit(&mut self, detector: Detector, range: Range<usize>, confidence: Confidence) {
         if self.detectors.has(detector) && !range.is_empty() {
             self.hits.push(Hit { detector, range, confidence });
@@ -92,6 +110,11 @@ impl Scan<'_> {
     /// Whether the name or a word nearby is about a topic.
     fn is_about(&self, topic: Topic, range: &Range<usize>) -> bool {
         self.context.names(topic) || self.topics.near(topic, range)
+    }
+
+    /// Whether anything at all is about a topic.
+    fn may_be_about(&self, topic: Topic) -> bool {
+        self.context.names(topic) || self.topics.any(topic)
     }
 
     /// The byte at a place; 0 outside, which is part of nothing.

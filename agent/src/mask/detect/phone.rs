@@ -22,10 +22,10 @@ const MORE_LONG_CODES: [&[u8]; 6] = [b"68", b"69", b"85", b"88", b"96", b"99"];
 
 /// A number may begin with the run of `length` digits at `start`.
 pub(super) fn scan(scan: &mut Scan<'_>, start: usize, length: usize) {
-    if length > MOST {
+    let before = scan.before(start);
+    if length > MOST || (before != b'+' && !scan.may_be_about(Topic::Phone)) {
         return;
     }
-    let before = scan.before(start);
     if before == b'+' {
         international(scan, start);
         return;

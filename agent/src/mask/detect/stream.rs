@@ -3,7 +3,7 @@
 //! What may still become a value, or decide about one, is held back: [`MARGIN`] bytes, the whole of the word they begin
 //! in, and a value that has not ended yet. Every value has a greatest length, so no more than [`HELD`] bytes wait.
 
-use super::{Confidence, Context, Detector, Detectors, detect_in};
+use super::{Confidence, Context, Detector, Detectors, Ends, search};
 
 /// Values with spaces in them, and the words around a number that say what it is, are shorter.
 const MARGIN: usize = 160;
@@ -41,6 +41,8 @@ pub struct Stream {
     gone: usize,
     /// At which length of the buffer another look pays.
     due: usize,
+    /// Where in the buffer what was found already ends.
+    ends: Ends,
 }
 
 impl Stream {
@@ -48,7 +50,7 @@ impl Stream {
     #[must_use]
     pub fn new(detectors: Detectors, mut context: Context) -> Self {
         context.secret = false;
-        Self { detectors, context, buffer: Vec::new(), gone: 0, due: 0 }
+        Self { detectors, context, buffer: Vec::new(), gone: 0, due: 0, ends: Ends::default() }
     }
 
     /// Takes more of the text, and hands what can be told to `sink`, in order.
@@ -67,7 +69,7 @@ impl Stream {
     pub fn finish(&mut self, sink: &mut dyn FnMut(Piece<'_>)) {
         self.release(true, sink);
         self.buffer.clear();
-        (self.gone, self.due) = (0, 0);
+        (self.gone, self.due, self.ends) = (0, 0, Ends::default());
     }
 
     /// How many bytes wait.
@@ -77,7 +79,7 @@ impl Stream {
     }
 
     fn release(&mut self, all: bool, sink: &mut dyn FnMut(Piece<'_>)) {
-        let mut hits = detect_in(&self.detectors, &self.context, &self.buffer);
+        let (mut hits, passed) = search(&self.detectors, &self.context, &self.buffer, self.ends);
         let mut end = if all { self.buffer.len() } else { self.told() };
         // A text that strings value to value without an end does not wait for one.
         let waits = self.buffer.len() - self.gone <= HELD;
@@ -106,7 +108,11 @@ impl Stream {
         if end > at {
             sink(Piece::Clear(part(at..end)));
         }
-        self.forget(end.max(at));
+        let gone = end.max(at);
+        if let Some(ends) = passed.iter().rev().find(|ends| ends.secret <= gone && ends.key <= gone) {
+            self.ends = *ends;
+        }
+        self.forget(gone);
     }
 
     /// Up to where no byte that is still to come changes anything, open values aside.
@@ -127,5 +133,7 @@ impl Stream {
         }
         self.buffer.drain(..first);
         self.gone = gone - first;
+        let Ends { secret, key } = self.ends;
+        self.ends = Ends { secret: secret.saturating_sub(first), key: key.saturating_sub(first) };
     }
 }

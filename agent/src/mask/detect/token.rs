@@ -2,7 +2,7 @@
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 
-use super::{Confidence, Detector, Scan};
+use super::{Confidence, Detector, Ends, Scan};
 
 /// A prefix, what it is the prefix of, and how the rest is checked.
 pub(super) const KEYS: [(&str, Detector, Rest); 31] = [
@@ -160,7 +160,7 @@ const DASHES: &[u8] = b"-----";
 /// A private key from its first line to its last, or as far as it is there.
 pub(super) fn private_key(scan: &mut Scan<'_>, at: usize) {
     let Some(start) = at.checked_sub(DASHES.len()) else { return };
-    if start < scan.key_end || scan.part(start..at + 6) != b"-----BEGIN " {
+    if start < scan.ends.key || scan.part(start..at + 6) != b"-----BEGIN " {
         return;
     }
     let label = scan.run(at + 6, 64, |byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b' ');
@@ -175,7 +175,7 @@ pub(super) fn private_key(scan: &mut Scan<'_>, at: usize) {
         let length = scan.run(label, 64, |byte| byte != b'-');
         (label + length + DASHES.len()).min(scan.value.len())
     });
-    scan.key_end = end;
+    scan.reaches(Ends { key: end, ..scan.ends });
     scan.hit(Detector::PrivateKey, start..end, Confidence::Certain);
 }
 
