@@ -3,7 +3,7 @@
 //! To add one: a module here with `pub(crate) fn run(report: &mut Report) -> Result<()>`, and its line in [`ALL`].
 
 mod intercept;
-mod policy;
+mod program;
 mod read;
 mod report;
 mod store;
@@ -20,8 +20,13 @@ pub(crate) use report::{Report, median, median_of_ratios};
 type Bench = (&'static str, fn(&mut Report) -> Result<()>);
 
 /// Every measurement, by the name that selects it.
-const ALL: [Bench; 4] =
-    [("intercept", intercept::run), ("store", store::run), ("read", read::run), ("policy", policy::run)];
+const ALL: [Bench; 5] = [
+    ("intercept", intercept::run),
+    ("store", store::run),
+    ("read", read::run),
+    ("policy", program::policy),
+    ("mask", program::mask),
+];
 
 /// Measures what `names` asks for, or everything, on a fresh release build.
 pub(crate) fn run(names: &[String], json: Option<&Path>) -> Result<()> {

@@ -15,7 +15,8 @@ use super::exit::{Exit, Failure};
 use super::screen::{Screen, Tone};
 use crate::config::Config;
 use crate::control::{Client, Request, Response};
-use crate::policy::{Finding, PolicySet, Rejected, Zone, check, load};
+use crate::mask::{self, Classes};
+use crate::policy::{Finding, PolicySet, Rejected, Source, Zone, check, load};
 
 /// Carries one of them out on the store below `state_dir`. The configuration is read only when it is needed.
 pub(super) fn run(
@@ -26,7 +27,8 @@ pub(super) fn run(
 ) -> Result<Exit, Failure> {
     let (paths, cases, expected, write) = match command {
         Policy::Check { paths } => {
-            return good(&set(&configured(paths, configuration)?.0)?, screen);
+            let (paths, _) = configured(paths, configuration)?;
+            return good(&set(&paths)?, &classes(&paths)?, screen);
         }
         Policy::Explain { paths, question, recorded } => {
             let (paths, zone) = configured(paths, &configuration)?;
@@ -97,32 +99,51 @@ fn configured(
 /// Everything below the paths, as one set.
 fn set(paths: &[PathBuf]) -> Result<PolicySet, Failure> {
     let mut sources = Vec::new();
-    for path in paths {
-        for mut source in load::sources(path)? {
-            // With several paths, a name has to say which of them it is below.
-            if paths.len() > 1 && path.is_dir() {
-                source.name = path.join(&source.name).display().to_string();
-            }
-            sources.push(source);
-        }
+    for path in paths.iter().filter(|path| path.is_dir() || !is_classification(path)) {
+        sources.extend(named(load::sources(path)?, path, paths));
     }
     Ok(check(&sources).map_err(|findings| Rejected { findings, missing: false })?)
+}
+
+/// The classifications below the paths, as one set.
+fn classes(paths: &[PathBuf]) -> Result<Classes, Failure> {
+    let mut sources = Vec::new();
+    for path in paths.iter().filter(|path| path.is_dir() || is_classification(path)) {
+        sources.extend(named(mask::load::sources(path)?, path, paths));
+    }
+    Ok(mask::load::judge(&sources).map_err(|findings| Rejected { findings, missing: false })?)
+}
+
+fn is_classification(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "toml")
+}
+
+/// With several paths, a name has to say which of them it is below.
+fn named(mut sources: Vec<Source>, path: &Path, paths: &[PathBuf]) -> Vec<Source> {
+    if paths.len() > 1 && path.is_dir() {
+        sources.iter_mut().for_each(|source| source.name = path.join(&source.name).display().to_string());
+    }
+    sources
 }
 
 #[derive(serde::Serialize)]
 struct Checked<'a> {
     policies: usize,
     version: String,
-    warnings: &'a [Finding],
+    classes: usize,
+    rules: usize,
+    warnings: Vec<&'a Finding>,
 }
 
-fn good(set: &PolicySet, screen: &mut Screen) -> Result<Exit, Failure> {
+fn good(set: &PolicySet, masked: &Classes, screen: &mut Screen) -> Result<Exit, Failure> {
     let (policies, version) = (set.len(), set.version().to_string());
+    let (classes, rules) = (masked.iter().count(), masked.rules());
+    let warnings: Vec<&Finding> = set.warnings().iter().chain(masked.warnings()).collect();
     if screen.is_json() {
-        screen.json(&Checked { policies, version, warnings: set.warnings() })?;
+        screen.json(&Checked { policies, version, classes, rules, warnings })?;
         return Ok(Exit::OK);
     }
-    for warning in set.warnings() {
+    for warning in warnings {
         screen.line(&screen.tinted("warning", Tone::Warn))?;
         for line in warning.to_string().lines() {
             screen.line(line)?;
@@ -130,5 +151,39 @@ fn good(set: &PolicySet, screen: &mut Screen) -> Result<Exit, Failure> {
     }
     let policies = if policies == 1 { "1 policy".to_owned() } else { format!("{policies} policies") };
     screen.line(&format!("{} {policies}, version sha256:{version}", screen.tinted("good:", Tone::Good)))?;
+    if classes > 0 {
+        let said = format!("{classes} classes of what is masked, {rules} rules");
+        screen.line(&format!("{} {said}", screen.tinted("good:", Tone::Good)))?;
+    }
     Ok(Exit::OK)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn classifications_are_checked_beside_policies() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            fs::write(dir.path().join(name), text).unwrap();
+            dir.path().join(name)
+        };
+        let policy = file("a.cedar", "permit(principal, action, resource);");
+        let toml = file("classes.toml", "[class.a]\nmask = \"redact\"\ndetect = \"pan\"\n");
+        file("cases.toml", "no classification");
+        let counted = |paths: &[PathBuf]| {
+            let policies = set(paths).unwrap_or_else(|failure| panic!("{failure:?}"));
+            let classes = classes(paths).unwrap_or_else(|failure| panic!("{failure:?}"));
+            (policies.len(), classes.iter().count())
+        };
+        assert_eq!(counted(&[dir.path().to_owned()]), (1, 1));
+        assert_eq!(counted(std::slice::from_ref(&policy)), (1, 0));
+        assert_eq!(counted(&[policy, toml]), (1, 1));
+        file("classes.toml", "[class.a]\nmask = \"redcat\"\n");
+        assert!(classes(&[dir.path().to_owned()]).is_err());
+        assert!(set(&[dir.path().to_owned()]).is_ok());
+    }
 }

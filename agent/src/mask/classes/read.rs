@@ -87,7 +87,7 @@ impl Reader {
         for kind in ["column", "field", "header"] {
             for (span, table) in top.tables(kind, problems) {
                 let section = Section::of(SECTIONS, kind, Some(table), problems);
-                self.rule(source, kind, &span, &section, problems);
+                self.rule(kind, (source, &span), &section, problems);
             }
         }
     }
@@ -126,9 +126,8 @@ impl Reader {
 
     fn rule(
         &mut self,
-        source: usize,
         kind: &'static str,
-        span: &Range<usize>,
+        (source, span): (usize, &Range<usize>),
         section: &Section<'_>,
         problems: &mut Problems,
     ) {

@@ -47,7 +47,17 @@ fn one(detector: Detector, dice: &mut Dice) -> (Place, String) {
         Detector::Phone => (dice.pick(&ANYWHERE), value.trim_start_matches('+').to_owned()),
         Detector::Secret if dice.below(2) == 0 => (("command", "mysql --password ", " -e 'select 1'"), value),
         Detector::Secret => (("yaml", "password: ", "\n"), dice.of("abcdefghijkl", 9)),
-        _ => (place, value),
+        Detector::Iban
+        | Detector::Email
+        | Detector::Jwt
+        | Detector::PrivateKey
+        | Detector::AwsKey
+        | Detector::GithubToken
+        | Detector::GcpKey
+        | Detector::SlackToken
+        | Detector::VendorToken
+        | Detector::Ipv4
+        | Detector::Ipv6 => (place, value),
     }
 }
 

@@ -5,6 +5,8 @@ use super::{Confidence, Detector, Scan, iban, network, phone};
 
 /// Digits are looked for so many bytes at a time: without any, such a block costs one vector instruction or two.
 const BLOCK: usize = 32;
+/// So many are looked at one by one first.
+const NEAR: usize = 8;
 
 /// Looks at every run of digits.
 pub(super) fn scan(scan: &mut Scan<'_>) {
@@ -19,8 +21,13 @@ pub(super) fn scan(scan: &mut Scan<'_>) {
 
 fn next_digit(value: &[u8], from: usize) -> Option<usize> {
     let rest = value.get(from..)?;
+    // Where there are digits, more are near.
+    let (near, rest) = rest.split_at(rest.len().min(NEAR));
+    if let Some(at) = near.iter().position(u8::is_ascii_digit) {
+        return Some(from + at);
+    }
     let (blocks, tail) = rest.as_chunks::<BLOCK>();
-    let mut base = from;
+    let mut base = from + near.len();
     for block in blocks {
         if block.iter().fold(false, |any, byte| any | byte.is_ascii_digit()) {
             return block.iter().position(u8::is_ascii_digit).map(|at| base + at);

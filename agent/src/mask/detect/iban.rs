@@ -87,12 +87,13 @@ const COUNTRIES: [(&[u8; 2], usize); 78] = [
 /// An account number whose check digits begin at `digits`.
 pub(super) fn scan(scan: &mut Scan<'_>, digits: usize) {
     let Some(start) = digits.checked_sub(2) else { return };
-    let country = scan.part(start..digits).to_ascii_uppercase();
-    let Ok(at) = COUNTRIES.binary_search_by(|(known, _)| known.as_slice().cmp(&country)) else { return };
-    let Some((_, length)) = COUNTRIES.get(at) else { return };
-    if scan.before(start).is_ascii_alphanumeric() {
+    let country = [scan.byte(start).to_ascii_uppercase(), scan.byte(start + 1).to_ascii_uppercase()];
+    // Most runs of digits behind a letter are in the middle of something.
+    if !country.iter().all(u8::is_ascii_uppercase) || scan.before(start).is_ascii_alphanumeric() {
         return;
     }
+    let known = COUNTRIES.binary_search_by_key(&u16::from_be_bytes(country), |(known, _)| u16::from_be_bytes(**known));
+    let Some((_, length)) = known.ok().and_then(|at| COUNTRIES.get(at)) else { return };
     let mut account = [0_u8; 34];
     let mut count = 0;
     let mut end = start;
