@@ -157,33 +157,3 @@ fn good(set: &PolicySet, masked: &Classes, screen: &mut Screen) -> Result<Exit, 
     }
     Ok(Exit::OK)
 }
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-
-    #[test]
-    fn classifications_are_checked_beside_policies() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = |name: &str, text: &str| {
-            fs::write(dir.path().join(name), text).unwrap();
-            dir.path().join(name)
-        };
-        let policy = file("a.cedar", "permit(principal, action, resource);");
-        let toml = file("classes.toml", "[class.a]\nmask = \"redact\"\ndetect = \"pan\"\n");
-        file("cases.toml", "no classification");
-        let counted = |paths: &[PathBuf]| {
-            let policies = set(paths).unwrap_or_else(|failure| panic!("{failure:?}"));
-            let classes = classes(paths).unwrap_or_else(|failure| panic!("{failure:?}"));
-            (policies.len(), classes.iter().count())
-        };
-        assert_eq!(counted(&[dir.path().to_owned()]), (1, 1));
-        assert_eq!(counted(std::slice::from_ref(&policy)), (1, 0));
-        assert_eq!(counted(&[policy, toml]), (1, 1));
-        file("classes.toml", "[class.a]\nmask = \"redcat\"\n");
-        assert!(classes(&[dir.path().to_owned()]).is_err());
-        assert!(set(&[dir.path().to_owned()]).is_ok());
-    }
-}

@@ -1,7 +1,7 @@
 //! Commands on a store with connections and requests in it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::super::args::{Cli, Command};
 use super::super::exit::{Exit, Failure};
@@ -94,4 +94,27 @@ fn what_is_suggested_permits_what_was_recorded_and_another_set_is_told_apart() {
     }
     let (failed, _) = run(dir.path(), &format!("policy explain {} --recorded {id}/7", other.display()));
     assert!(failed.unwrap_err().contains("no request 7"));
+}
+
+#[test]
+fn classifications_are_checked_beside_policies() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        fs::write(dir.path().join(name), text).unwrap();
+        dir.path().join(name)
+    };
+    let policy = file("a.cedar", "permit(principal, action, resource);");
+    let toml = file("classes.toml", "[class.a]\nmask = \"redact\"\ndetect = \"pan\"\n");
+    file("cases.toml", "no classification");
+    let counted = |paths: &[PathBuf]| {
+        let policies = super::set(paths).unwrap_or_else(|failure| panic!("{failure:?}"));
+        let classes = super::classes(paths).unwrap_or_else(|failure| panic!("{failure:?}"));
+        (policies.len(), classes.iter().count())
+    };
+    assert_eq!(counted(&[dir.path().to_owned()]), (1, 1));
+    assert_eq!(counted(std::slice::from_ref(&policy)), (1, 0));
+    assert_eq!(counted(&[policy, toml]), (1, 1));
+    file("classes.toml", "[class.a]\nmask = \"redcat\"\n");
+    assert!(super::classes(&[dir.path().to_owned()]).is_err());
+    assert!(super::set(&[dir.path().to_owned()]).is_ok());
 }

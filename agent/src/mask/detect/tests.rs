@@ -31,6 +31,7 @@ fn what_stands_around_a_value_decides() {
         ("ssn", "123456789", &["us-ssn:123456789"]),
         ("", "lessons 123-45-6789", &[]),
         ("", "GB82 WEST 1234 5698 7654 32", &["iban:GB82 WEST 1234 5698 7654 32"]),
+        ("", "GB82WEST12345698765432x", &[]),
         ("", "ada@example.org,bob@example.org", &["email:ada@example.org", "email:bob@example.org"]),
         ("", "write to ada@example.org.", &["email:ada@example.org"]),
         ("", "https://ada:p@ss:w@example.org/x", &["secret:p@ss:w"]),
@@ -50,6 +51,17 @@ fn what_stands_around_a_value_decides() {
         ("", "", &[]),
     ] {
         assert_eq!(found(name, text), expected, "{name:?} {text:?}");
+    }
+}
+
+/// A name inside a secret is a part of it, so that one after the other does not make one without an end.
+#[test]
+fn a_secret_has_a_greatest_length() {
+    for unit in ["password=", "-----BEGIN PRIVATE KEY-----\n", "eyJhbGciOiJIUzI1NiJ9."] {
+        let text = unit.repeat(100_000 / unit.len());
+        let hits = detect(&Detectors::all(), "", text.as_bytes());
+        let most = hits.iter().map(|hit| hit.range.len()).max();
+        assert!(most.is_some_and(|most| most <= 32 * 1024), "{unit}: {most:?}");
     }
 }
 
