@@ -1,7 +1,8 @@
 //! Detection in a text that arrives in pieces: values are found wherever it was cut.
 //!
 //! What may still become a value, or decide about one, is held back: [`MARGIN`] bytes, the whole of the word they begin
-//! in, and a value that has not ended yet. Every value has a greatest length, so no more than [`HELD`] bytes wait.
+//! in, and a value that has not ended yet. Every value has a greatest length, so no more than [`HELD`] bytes, a quarter of
+//! that and the latest piece wait.
 
 use super::{Confidence, Context, Detector, Detectors, Ends, search};
 
@@ -11,7 +12,7 @@ const MARGIN: usize = 160;
 const WORD: usize = 8 * 1024;
 /// So much of what is gone is kept, for its words.
 const BEHIND: usize = 160;
-/// Most bytes that are held back: the longest private key, and what may follow it.
+/// Most bytes that a value can hold back: the longest private key, and what may follow it.
 pub const HELD: usize = super::token::MOST_PEM + WORD + MARGIN;
 
 /// A part of the text, as it may go on.
