@@ -46,19 +46,19 @@ impl Directory {
         let Some(found) = self.targets.iter().find(|target| target.places.iter().any(fits)) else {
             return Target::opaque(address, port);
         };
-        Self::describe(found, Target::opaque(address, port))
+        Self::describe(found, address, port)
     }
 
-    /// A bare address as the target it belongs to.
+    /// An address as the target it belongs to.
     #[must_use]
-    pub fn describe(target: &config::Target, bare: Target) -> Target {
+    pub fn describe(target: &config::Target, address: IpAddr, port: u16) -> Target {
         Target {
             protocol: target.protocol,
             name: Some(target.name.as_str().to_owned()),
             host: target.host().map(str::to_owned),
             environment: target.environment.clone(),
             tags: target.tags.iter().map(|tag| tag.as_str().to_owned()).collect(),
-            ..bare
+            ..Target::opaque(address, port)
         }
     }
 }

@@ -47,7 +47,7 @@ impl Known {
         };
         // A connection is judged by what is expected there, a request by what was spoken.
         let protocol = if row.facts.is_none() { known.protocol } else { protocol };
-        Some(Target { protocol, ..Directory::describe(known, bare) })
+        Some(Target { protocol, ..Directory::describe(known, bare.address, bare.port) })
     }
 }
 
