@@ -2,7 +2,15 @@
 
 use sallyport_tests::{Bed, Daemon, Puppet, Record, Said, Server, daemon::built, network::THERE4, until};
 use serde_json::Value;
-use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt, path::PathBuf, process::Command};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    process::Command,
+    sync::mpsc,
+};
 
 /// Ports from 4950 need a person, from 4960 one of the group `daemon` with a reason, from 4970 two.
 const HELD: &str = r#"
@@ -360,4 +368,76 @@ fn approvals_can_be_broken_by_root_and_loudly() {
     assert!(shown["approvals"][0]["by"].as_str().is_some_and(|by| by.ends_with("(break-glass)")), "{shown:#}");
     begin(&mut job, "u", 4970);
     waiting(&daemon);
+}
+
+/// One HTTP/1.1 exchange on the host under test: what came back.
+fn http(site: &Site, request: &str) -> String {
+    let mut stream = site.bed.network().here.run(|| TcpStream::connect("127.0.0.1:7480")).expect("the door is open");
+    stream.write_all(request.as_bytes()).expect("a connection");
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    answer
+}
+
+fn follow(site: &Site, method: &str, link: &str, body: &str) -> String {
+    let path = link.strip_prefix("https://approvals.example.org").expect("a link of ours");
+    let length = body.len();
+    http(site, &format!("{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{body}"))
+}
+
+#[test]
+fn approvals_by_links_that_a_webhook_was_sent() {
+    let site = Site::new();
+    let secret = site.bed.dir().join("secret");
+    fs::write(&secret, "0123456789abcdef0123456789abcdef").expect("a file");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).expect("its mode");
+    let (tell, told) = mpsc::channel::<Value>();
+    let hook = Server::start(&site.bed.network().here, ([127, 0, 0, 1], 7481).into(), move |mut stream| {
+        let (mut text, mut buffer) = (Vec::new(), [0; 4096]);
+        let body = loop {
+            let read = stream.read(&mut buffer).unwrap_or(0);
+            text.extend(&buffer[..read]);
+            let seen = String::from_utf8_lossy(&text).into_owned();
+            let body = seen.split_once("\r\n\r\n").and_then(|(_, body)| serde_json::from_str(body).ok());
+            if read == 0 || body.is_some() {
+                assert!(seen.to_lowercase().contains("sallyport-signature: v1="), "{seen}");
+                break body;
+            }
+        };
+        let _ = stream.write_all(b"HTTP/1.1 204 Thanks\r\n\r\n");
+        let _ = body.map(|body| tell.send(body));
+    });
+    let daemon = site.daemon(&format!(
+        "listen = \"127.0.0.1:7480\"\nwebhook = \"http://127.0.0.1:7481/hook\"\nwebhook_secret = \"{}\"\n\
+         link_base = \"https://approvals.example.org/door/\"\nlink_people = [\"daemon\", \"bin\"]",
+        secret.display()
+    ));
+    let _server = site.server(4960);
+    let mut job = site.bed.managed();
+    begin(&mut job, "s", 4960);
+    let patience = std::time::Duration::from_secs(10);
+    let message = told.recv_timeout(patience).expect("a message");
+    assert_eq!((&message["type"], &message["needs"]["groups"][0]), (&"approval.pending".into(), &"daemon".into()));
+    let link = |person: usize, choice: &str| message["links"][person][choice].as_str().expect("a link").to_owned();
+    // Whoever only looks, a previewer say, decides nothing.
+    let page = follow(&site, "GET", &link(0, "approve"), "");
+    assert!(page.contains("Approve this?") && page.contains("10.71.3.97:4960"), "{page}");
+    assert_eq!(list(&daemon).len(), 1);
+    let changed = link(0, "approve").replace("/link/", "/link/A");
+    assert!(follow(&site, "POST", &changed, "reason=x").starts_with("HTTP/1.1 410"));
+    // Not of the group; and without the reason that is asked for, after which the link still holds.
+    let other = follow(&site, "POST", &link(1, "approve"), "reason=x");
+    assert!(other.contains("bin is not one of them"), "{other}");
+    let silent = follow(&site, "POST", &link(0, "approve"), "");
+    assert!(silent.contains("needs a reason"), "{silent}");
+    let approved = follow(&site, "POST", &link(0, "approve"), "reason=ticket+4711");
+    assert!(approved.contains("It is approved."), "{approved}");
+    assert_eq!(echoes(&mut job, "s").as_deref(), Ok("hello"));
+    assert!(follow(&site, "POST", &link(0, "approve"), "reason=x").starts_with("HTTP/1.1 410"));
+    let message = told.recv_timeout(patience).expect("another message");
+    assert_eq!((&message["type"], &message["by"]), (&"approval.settled".into(), &"daemon".into()));
+    assert!(http(&site, "POST /chat HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n").starts_with("HTTP/1.1 404"));
+    job.must("close s");
+    assert_eq!(ended(&daemon, 4960)["approvals"][0]["reason"], "ticket 4711");
+    drop(hook);
 }

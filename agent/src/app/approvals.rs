@@ -2,7 +2,10 @@
 
 use super::{AppError, engine::Engine};
 use crate::{
-    approve::{Approver, End, Extent, Glass, Grant, Host, Id, Office, Pending, Rules, Settled, Teller, Unheard, Vote},
+    approve::{
+        Approver, Chat, Crier, Door, End, Extent, Glass, Grant, Host, Id, Links, Messages, Office, Pending, Receiver,
+        Rules, Secret, Settled, Teller, Unheard, Vote,
+    },
     config::Config,
     control::{
         ApprovalLine, ApprovalShown, ApprovalsRequest, ApprovalsResponse, GlassLine, Handler, Peer, Reason, Request,
@@ -10,7 +13,12 @@ use crate::{
     },
     record::{ApprovalRecord, ApprovalState, Recorder, Store, Timestamps},
 };
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    sync::{Arc, Mutex},
+};
+use tokio::net::TcpListener;
 
 /// Most bytes of approvals in one answer, well under what a line may have.
 const PAGE: usize = 32 << 10;
@@ -21,6 +29,62 @@ const SHORTEST: usize = 4;
 pub(super) fn rules(config: &Config) -> Rules {
     let approvals = &config.approvals;
     Rules { expiry: approvals.expiry, per_identity: approvals.max_pending.get() as usize }
+}
+
+/// The ways out and in for people who are elsewhere.
+pub(super) struct Outside {
+    links: Arc<Mutex<Links>>,
+    chat: Option<Mutex<Chat>>,
+    listener: Option<TcpListener>,
+}
+
+impl Outside {
+    /// Opens them as configured; the crier is there when somebody is to be told.
+    ///
+    /// # Errors
+    /// When a secret cannot be read, or the address is taken.
+    pub(super) async fn open(config: &Config, recorder: &Recorder) -> Result<(Self, Option<Crier>), AppError> {
+        let approvals = &config.approvals;
+        let read = |path: &Option<std::path::PathBuf>, what| {
+            path.as_deref().map(Secret::read).transpose().map_err(AppError::system(what))
+        };
+        let secret = read(&approvals.webhook_secret, "reading `approvals.webhook_secret`")?;
+        let chat = read(&approvals.slack_secret, "reading `approvals.slack_secret`")?;
+        let links = Links::new().map_err(|error| AppError::System {
+            what: "making a key for links",
+            source: std::io::Error::other(error),
+        })?;
+        let links = Arc::new(Mutex::new(links));
+        let timeout = approvals.webhook_timeout;
+        let receivers = secret.into_iter().flat_map(|secret| {
+            let receiver = move |url: &hyper::Uri| Receiver { url: url.clone(), secret: secret.clone(), timeout };
+            approvals.webhooks.iter().map(receiver)
+        });
+        let messages = Messages::start(receivers.collect(), recorder.clone())
+            .map_err(AppError::system("preparing `approvals.webhook`"))?;
+        let crier = (!messages.is_empty()).then(|| Crier {
+            messages,
+            links: Arc::clone(&links),
+            base: approvals.link_base.clone(),
+            people: approvals.link_people.clone(),
+        });
+        let listener = match approvals.listen {
+            Some(address) => {
+                Some(TcpListener::bind(address).await.map_err(AppError::system("listening at `approvals.listen`"))?)
+            }
+            None => None,
+        };
+        let chat = chat.map(|secret| Mutex::new(Chat::new(secret, approvals.slack_people.clone())));
+        Ok((Self { links, chat, listener }, crier))
+    }
+
+    /// Answers, where somebody listens.
+    pub(super) async fn serve(self, office: Arc<Office>) {
+        let Self { links, chat, listener } = self;
+        if let Some(listener) = listener {
+            Arc::new(Door { office, host: Host::default(), links, chat }).serve(listener).await;
+        }
+    }
 }
 
 /// The number of the configured group.

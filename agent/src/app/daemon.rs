@@ -40,7 +40,8 @@ pub fn run(config: &Config, reload: impl Fn() -> Result<Config, String>) -> Resu
         let approvers = Listener::bind_approvals(&config.runtime_dir, approvals::group(config)?)?;
         let began = Timestamps::now();
         let recorder = Recorder::open_as(&config.state_dir, Role::Daemon, &super::store::options(config))?;
-        let (office, mut lapses) = Office::open(approvals::rules(config), recorder.clone());
+        let (outside, crier) = approvals::Outside::open(config, &recorder).await?;
+        let (office, mut lapses) = Office::open(approvals::rules(config), recorder.clone(), crier);
         let root = places::cgroup_root().map_err(AppError::system("finding the cgroup v2 hierarchy"))?;
         cgroup::remove_leftovers(&root);
         let (own_cgroup, _cgroup) = cgroup::own(&root)?;
@@ -74,6 +75,7 @@ pub fn run(config: &Config, reload: impl Fn() -> Result<Config, String>) -> Resu
             group: config.approvals.group.clone(),
         };
         let approvers = tokio::spawn(serve(approvers, Arc::new(clerk), Access::members(guard())));
+        let outside = tokio::spawn(outside.serve(Arc::clone(&office)));
         let waiting = tokio::spawn(Arc::clone(&office).serve());
         let lapsing = Arc::clone(&engine);
         let lapsing = tokio::spawn(async move {
@@ -89,6 +91,7 @@ pub fn run(config: &Config, reload: impl Fn() -> Result<Config, String>) -> Resu
         wait(&engine, config, (&root, &recorder), signals, reload).await?;
         notify(&[sd_notify::NotifyState::Stopping]);
         // Gone once the listeners and their last answers are.
+        outside.abort();
         for task in [control, approvers] {
             task.abort();
             let _ = task.await;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::{
+    crier::Crier,
     docket::{Answer, Ask, Asked, Decided, Docket, Heard, Refusal, Rules},
     glass::{Glass, Glasses, Whom},
     grant::{Extent, Grant, Id, Length, Release},
@@ -79,6 +80,8 @@ pub struct Office {
     announced: watch::Sender<u64>,
     /// Those who wait are told when a glass is broken.
     broken: watch::Sender<()>,
+    /// Who says outside what happens here.
+    crier: Option<Crier>,
     /// What ended before the flows under it did.
     lapsed: mpsc::UnboundedSender<Id>,
 }
@@ -86,7 +89,7 @@ pub struct Office {
 impl Office {
     /// An empty one. What comes out beside it are the grants and break-glasses that end while flows run under them.
     #[must_use]
-    pub fn open(rules: Rules, recorder: Recorder) -> (Arc<Self>, mpsc::UnboundedReceiver<Id>) {
+    pub fn open(rules: Rules, recorder: Recorder, crier: Option<Crier>) -> (Arc<Self>, mpsc::UnboundedReceiver<Id>) {
         // Neither can hold more than there are waiters and grants, which are bounded.
         let (left, leaving) = mpsc::unbounded_channel();
         let (lapsed, lapses) = mpsc::unbounded_channel();
@@ -100,6 +103,7 @@ impl Office {
             busy: Notify::new(),
             announced: watch::Sender::new(0),
             broken: watch::Sender::default(),
+            crier,
             lapsed,
         };
         (Arc::new(office), lapses)
@@ -152,14 +156,14 @@ impl Office {
         };
         match self.recorder.approval(step).await {
             Ok(()) => {
-                let text = self.docket().announce(id).map(|pending| {
+                let news = self.docket().announce(id).map(|pending| {
                     let about = pending.request.about();
-                    format!("{} asks to {} {}; it needs {}", about.requester, about.kind, about.target, pending.needs)
+                    let text = format!("{} to {} {}", about.requester, about.kind, about.target);
+                    tracing::info!(approval = %id, "an approval is waited for: {text}; it needs {}", pending.needs);
+                    self.crier.as_ref().map(|crier| crier.waits(pending))
                 });
-                if let Some(text) = text {
-                    tracing::info!(approval = %id, "an approval is waited for: {text}");
-                }
                 self.changed();
+                self.cry(news.flatten()).await;
                 Ok(())
             }
             Err(error) => {
@@ -243,14 +247,28 @@ impl Office {
             decided.pending.waiters.into_iter().for_each(|one| tell(one.reply, Answer::Unrecorded));
             return Err(error);
         }
-        let (answers, again) = self.docket().carry_out(decided);
+        let id = decided.pending.id;
+        let (answers, again, news) = {
+            let mut docket = self.docket();
+            let (answers, again) = docket.carry_out(decided);
+            let settled = docket.settled().rev().find(|settled| settled.id == id);
+            let news = settled.and_then(|settled| Some(self.crier.as_ref()?.settled(settled)));
+            (answers, again, news)
+        };
         answers.into_iter().for_each(|(teller, answer)| tell(teller, answer));
         self.changed();
         if let Some(id) = again {
             // Whoever waits on is told by its own answer.
             let _ = self.announce(id).await;
         }
+        self.cry(news).await;
         Ok(())
+    }
+
+    async fn cry(&self, news: Option<serde_json::Value>) {
+        if let (Some(crier), Some(news)) = (&self.crier, news) {
+            crier.cry(news).await;
+        }
     }
 
     /// Lets a request through that a break-glass holds for; recorded first. `None` where none does.

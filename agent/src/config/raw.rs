@@ -19,7 +19,22 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
     ("proxy", &["connect_timeout", "idle_timeout", "keepalive", "drain_timeout", "max_connections"]),
     ("identity", &["trust_domain", "host"]),
     ("policy", &["directory", "mode", "zone"]),
-    ("approvals", &["group", "expiry", "max_pending"]),
+    (
+        "approvals",
+        &[
+            "group",
+            "expiry",
+            "max_pending",
+            "webhook",
+            "webhook_secret",
+            "webhook_timeout",
+            "listen",
+            "link_base",
+            "link_people",
+            "slack_secret",
+            "slack_people",
+        ],
+    ),
     (
         "audit",
         &[
@@ -144,6 +159,22 @@ pub(super) struct RawApprovals {
     pub(super) expiry: Setting<String>,
     /// Most that wait of one identity.
     pub(super) max_pending: Setting<i64>,
+    /// URLs that are told.
+    pub(super) webhook: Vec<Spanned<String>>,
+    /// What messages are signed with.
+    pub(super) webhook_secret: Setting<String>,
+    /// How long one try may take.
+    pub(super) webhook_timeout: Setting<String>,
+    /// Where links and buttons come in.
+    pub(super) listen: Setting<String>,
+    /// What links begin with.
+    pub(super) link_base: Setting<String>,
+    /// Who gets links.
+    pub(super) link_people: Vec<Spanned<String>>,
+    /// What buttons are signed with.
+    pub(super) slack_secret: Setting<String>,
+    /// Who presses them, `ID=NAME`.
+    pub(super) slack_people: Vec<Spanned<String>>,
 }
 
 /// `[audit]`: recording.
@@ -264,6 +295,14 @@ impl RawApprovals {
             group: section.text("group", problems),
             expiry: section.span("expiry", problems),
             max_pending: section.integer("max_pending", problems),
+            webhook: section.texts("webhook", false, problems),
+            webhook_secret: section.text("webhook_secret", problems),
+            webhook_timeout: section.span("webhook_timeout", problems),
+            listen: section.text("listen", problems),
+            link_base: section.text("link_base", problems),
+            link_people: section.texts("link_people", false, problems),
+            slack_secret: section.text("slack_secret", problems),
+            slack_people: section.texts("slack_people", false, problems),
         }
     }
 }

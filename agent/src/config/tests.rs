@@ -82,7 +82,11 @@ fn the_example_names_every_key_with_its_default() {
     let policy = Policy { required: true, mode: Some(Mode::Enforce), ..Policy::default() };
     assert_eq!(config.policy, policy);
     let mut approvals = config.approvals;
-    assert!(approvals.group.take().is_some());
+    assert!(approvals.group.take().is_some() && approvals.listen.take().is_some());
+    assert!(approvals.webhook_secret.take().is_some() && approvals.slack_secret.take().is_some());
+    assert!(approvals.link_base.take().is_some() && !std::mem::take(&mut approvals.webhooks).is_empty());
+    assert!(!std::mem::take(&mut approvals.link_people).is_empty());
+    assert!(!std::mem::take(&mut approvals.slack_people).is_empty());
     assert_eq!(approvals, Approvals::default());
     let mut audit = config.audit;
     // Left out, these mean none.
@@ -238,6 +242,20 @@ fn each_mistake_has_its_words() {
         ("proxy.idle_timeout = '0'", "1:22 `idle_timeout` must be from 1s to 4w2d"),
         // Words.
         ("intercept.bpffs = 'sys/fs/bpf'", "1:19 `bpffs` must be an absolute path / did you mean \"/sys/fs/bpf\"?"),
+        (
+            "approvals.webhook = 'http://chat.example.org/x'\napprovals.webhook_secret = '/s'",
+            "1:21 this is not a URL to send to / write \"https://HOST/PATH\"; \"http://\" only to a loopback address",
+        ),
+        ("approvals.webhook = 'https://chat.example.org/x'", "1:21 `webhook` needs `webhook_secret`"),
+        ("approvals.link_base = 'https://x.example.org'", "1:23 `link_base` needs `listen`, where links come in"),
+        (
+            "approvals.listen = 'localhost:1'",
+            "1:20 \"localhost:1\" is not an address to listen at / write it like \"127.0.0.1:7480\"",
+        ),
+        (
+            "approvals.slack_people = ['ada']\napprovals.slack_secret = '/s'\napprovals.listen = '[::1]:1'",
+            "1:27 \"ada\" says of no user id whose it is / write it like \"U024BE7LH=ada\"",
+        ),
         (
             "intercept.resolvers = ['dns.example.org']",
             "1:24 \"dns.example.org\" is not a resolver's address / write \"10.0.0.2\", \"10.0.0.2:5353\" or \"[2001:db8::1]:53\"",

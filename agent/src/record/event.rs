@@ -69,6 +69,8 @@ pub enum EventKind {
     BreakGlassOpened,
     /// That ended.
     BreakGlassClosed,
+    /// A receiver outside could not be told of something.
+    NotificationFailed,
 }
 
 impl EventKind {
@@ -104,6 +106,7 @@ impl EventKind {
             Self::KeyRotated => "key-rotated",
             Self::BreakGlassOpened => "break-glass-opened",
             Self::BreakGlassClosed => "break-glass-closed",
+            Self::NotificationFailed => "notification-failed",
         }
     }
 }
