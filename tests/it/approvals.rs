@@ -2,6 +2,7 @@
 
 use sallyport_tests::{Bed, Daemon, Puppet, Record, Said, Server, daemon::built, network::THERE4, until};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::{
     fs,
     io::{Read, Write},
@@ -440,4 +441,53 @@ fn approvals_by_links_that_a_webhook_was_sent() {
     job.must("close s");
     assert_eq!(ended(&daemon, 4960)["approvals"][0]["reason"], "ticket 4711");
     drop(hook);
+}
+
+/// HMAC-SHA-256 (RFC 2104), with a key shorter than a block.
+fn hmac(key: &[u8], text: &[u8]) -> String {
+    let pad = |byte: u8| {
+        let mut block = [byte; 64];
+        block.iter_mut().zip(key).for_each(|(pad, key)| *pad ^= key);
+        block
+    };
+    let inner = Sha256::new().chain_update(pad(0x36)).chain_update(text).finalize();
+    let outer = Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize();
+    outer.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn approvals_by_buttons_in_a_chat() {
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+    let site = Site::new();
+    let secret = site.bed.dir().join("secret");
+    fs::write(&secret, SECRET).expect("a file");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).expect("its mode");
+    let daemon = site.daemon(&format!(
+        "listen = \"127.0.0.1:7480\"\nslack_secret = \"{}\"\nslack_people = [\"U1=bin\"]",
+        secret.display()
+    ));
+    let _server = site.server(4950);
+    let mut job = site.bed.managed();
+    begin(&mut job, "s", 4950);
+    let id = waiting(&daemon);
+    let press = |user: &str, key: &str| {
+        let action = format!(r#"{{"action_id":"approve","value":"{id}"}}"#);
+        let json = format!(r#"{{"user":{{"id":"{user}"}},"actions":[{action}]}}"#);
+        let body = format!("payload={}", json.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>());
+        let now = std::time::UNIX_EPOCH.elapsed().expect("a time after 1970").as_secs();
+        let signature = hmac(key.as_bytes(), format!("v0:{now}:{body}").as_bytes());
+        let fields = format!("x-slack-request-timestamp: {now}\r\nx-slack-signature: v0={signature}");
+        let length = body.len();
+        format!("POST /chat HTTP/1.1\r\nhost: x\r\n{fields}\r\ncontent-length: {length}\r\n\r\n{body}")
+    };
+    assert!(http(&site, &press("U1", "another secret")).starts_with("HTTP/1.1 401"));
+    assert!(http(&site, &press("U2", SECRET)).starts_with("HTTP/1.1 401"), "nobody is mapped to this id");
+    assert_eq!(list(&daemon).len(), 1);
+    let good = press("U1", SECRET);
+    let answer = http(&site, &good);
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("It is approved."), "{answer}");
+    assert_eq!(echoes(&mut job, "s").as_deref(), Ok("hello"));
+    assert!(http(&site, &good).starts_with("HTTP/1.1 401"), "the same again is refused");
+    job.must("close s");
+    assert_eq!(ended(&daemon, 4950)["approvals"][0]["by"], "bin");
 }

@@ -4,7 +4,7 @@ use super::{AppError, engine::Engine};
 use crate::{
     approve::{
         Approver, Chat, Crier, Door, End, Extent, Glass, Grant, Host, Id, Links, Messages, Office, Pending, Receiver,
-        Rules, Secret, Settled, Teller, Unheard, Vote,
+        Rules, Secret, Settled, Teller, Vote,
     },
     config::Config,
     control::{
@@ -204,7 +204,8 @@ impl Clerk {
             ApprovalsRequest::Approve { id, extent, reason } => self.approve(approver, &id, extent, reason).await,
             ApprovalsRequest::Deny { id, reason } => {
                 let id = self.find(&id)?;
-                let effect = self.office.deny(id, &approver, reason.as_str()).await.map_err(said)?;
+                let effect =
+                    self.office.deny(id, &approver, reason.as_str()).await.map_err(|unheard| unheard.to_string())?;
                 Ok(ApprovalsResponse::Decided { id: id.to_string(), effect })
             }
             ApprovalsRequest::BreakGlass { whom, seconds, reason } => {
@@ -218,7 +219,7 @@ impl Clerk {
                 }
                 let by = format!("{} (uid 0, process {})", approver.person.shown(), peer.pid);
                 let broken = self.office.break_glass(whom, seconds, &by, reason.as_str()).await;
-                Ok(ApprovalsResponse::Broken(glass_line(&broken.map_err(said)?)))
+                Ok(ApprovalsResponse::Broken(glass_line(&broken.map_err(|unheard| unheard.to_string())?)))
             }
         }
     }
@@ -232,7 +233,7 @@ impl Clerk {
     ) -> Result<ApprovalsResponse, String> {
         let id = self.find(id)?;
         let vote = Vote { approver, reason: reason.map(String::from) };
-        let effect = self.office.approve(id, vote, extent).await.map_err(said)?;
+        let effect = self.office.approve(id, vote, extent).await.map_err(|unheard| unheard.to_string())?;
         Ok(ApprovalsResponse::Decided { id: id.to_string(), effect })
     }
 
@@ -287,10 +288,6 @@ impl Clerk {
             (None, _) => Err(format!("no approval begins with `{name}`")),
         }
     }
-}
-
-fn said(unheard: Unheard) -> String {
-    unheard.to_string()
 }
 
 /// Everything there is, what waits first.

@@ -84,7 +84,8 @@ pub fn run(config: &Config, reload: impl Fn() -> Result<Config, String>) -> Resu
                 tracing::info!(approval = %id, flows, "what ran under a grant that is over was judged again");
             }
         });
-        approvals::withdraw_left(&config.state_dir, began, &recorder).await;
+        let (state, left) = (config.state_dir.clone(), recorder.clone());
+        let left = tokio::spawn(async move { approvals::withdraw_left(&state, began, &left).await });
         // Before anybody is told where to send them.
         let signals = Signals::listen()?;
         ready(&engine);
@@ -99,8 +100,7 @@ pub fn run(config: &Config, reload: impl Fn() -> Result<Config, String>) -> Resu
         office.close("the daemon stops").await;
         let note = Engine::note(EventKind::Stopped, "on request");
         engine.stop(config.proxy.drain_timeout, Some(note)).await;
-        waiting.abort();
-        lapsing.abort();
+        [waiting, lapsing, left].iter().for_each(tokio::task::JoinHandle::abort);
         Ok(())
     })
 }

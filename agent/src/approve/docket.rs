@@ -19,7 +19,7 @@ const MOST: usize = 1024;
 /// Of one user, whatever its processes call themselves.
 const MOST_OF_USER: usize = MOST / 4;
 /// Connections that wait for one answer.
-const MOST_WAITERS: usize = 1024;
+const MOST_WAITERS: usize = 256;
 /// Grants that hold at once.
 const MOST_GRANTS: usize = 1024;
 /// What was settled lately, to be shown.

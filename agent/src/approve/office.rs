@@ -8,7 +8,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::{
     crier::Crier,
-    docket::{Answer, Ask, Asked, Decided, Docket, Heard, Refusal, Rules},
+    docket::{Answer, Ask, Asked, Decided, Docket, End, Heard, Refusal, Rules},
     glass::{Glass, Glasses, Whom},
     grant::{Extent, Grant, Id, Length, Release},
     people::{Approver, Vote},
@@ -210,10 +210,8 @@ impl Office {
         let decided = self.docket().deny(id, by, Some(reason), now());
         match decided {
             Ok(decided) => {
-                let effect = match decided.end {
-                    super::docket::End::Withdrawn(_) => Effect::Withdrawn,
-                    _ => Effect::Denied,
-                };
+                let own = matches!(decided.end, End::Withdrawn(_));
+                let effect = if own { Effect::Withdrawn } else { Effect::Denied };
                 self.settle(decided).await.map(|()| effect).map_err(Unheard::from)
             }
             Err(Refusal::Unknown) => self.revoke(id, by, reason).await,

@@ -14,14 +14,14 @@ pub(super) fn asked<W>(pending: &Pending<W>, session: SessionId, at: Timestamps)
         "shape": pending.request.shape(),
         "expires_ns": wall(pending.until, at),
     });
-    record(pending, Some(session), ApprovalState::Pending, at, data)
+    record(pending, Some(session), ApprovalState::Pending, at, &data)
 }
 
 /// Somebody approved, and more people are needed.
 pub(super) fn counted<W>(pending: &Pending<W>, at: Timestamps) -> ApprovalRecord {
     let data = json!({ "approvers": approvers(pending) });
     let by = Some(names(&pending.votes));
-    ApprovalRecord { by, reason: reasons(pending), ..record(pending, None, ApprovalState::Pending, at, data) }
+    ApprovalRecord { by, reason: reasons(pending), ..record(pending, None, ApprovalState::Pending, at, &data) }
 }
 
 /// It was settled.
@@ -37,18 +37,18 @@ pub(super) fn settled<W>(decided: &Decided<W>, at: Timestamps) -> ApprovalRecord
                 "waiters": waiters,
             });
             let by = Some(names(&pending.votes));
-            ApprovalRecord { by, reason: reasons(pending), ..record(pending, None, ApprovalState::Approved, at, data) }
+            ApprovalRecord { by, reason: reasons(pending), ..record(pending, None, ApprovalState::Approved, at, &data) }
         }
         End::Denied(by, reason) => {
             let data = json!({ "waiters": waiters });
             let (by, reason) = (Some(by.clone()), reason.clone());
-            ApprovalRecord { by, reason, ..record(pending, None, ApprovalState::Denied, at, data) }
+            ApprovalRecord { by, reason, ..record(pending, None, ApprovalState::Denied, at, &data) }
         }
-        End::Expired => record(pending, None, ApprovalState::Expired, at, json!({ "waiters": waiters })),
+        End::Expired => record(pending, None, ApprovalState::Expired, at, &json!({ "waiters": waiters })),
         End::Withdrawn(why) => {
             let data = json!({ "waiters": waiters });
             let reason = Some(why.clone());
-            ApprovalRecord { reason, ..record(pending, None, ApprovalState::Withdrawn, at, data) }
+            ApprovalRecord { reason, ..record(pending, None, ApprovalState::Withdrawn, at, &data) }
         }
     }
 }
@@ -58,7 +58,7 @@ fn record<W>(
     session: Option<SessionId>,
     state: ApprovalState,
     at: Timestamps,
-    data: Value,
+    data: &Value,
 ) -> ApprovalRecord {
     ApprovalRecord {
         id: *pending.id.as_bytes(),

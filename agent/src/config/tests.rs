@@ -243,20 +243,6 @@ fn each_mistake_has_its_words() {
         // Words.
         ("intercept.bpffs = 'sys/fs/bpf'", "1:19 `bpffs` must be an absolute path / did you mean \"/sys/fs/bpf\"?"),
         (
-            "approvals.webhook = 'http://chat.example.org/x'\napprovals.webhook_secret = '/s'",
-            "1:21 this is not a URL to send to / write \"https://HOST/PATH\"; \"http://\" only to a loopback address",
-        ),
-        ("approvals.webhook = 'https://chat.example.org/x'", "1:21 `webhook` needs `webhook_secret`"),
-        ("approvals.link_base = 'https://x.example.org'", "1:23 `link_base` needs `listen`, where links come in"),
-        (
-            "approvals.listen = 'localhost:1'",
-            "1:20 \"localhost:1\" is not an address to listen at / write it like \"127.0.0.1:7480\"",
-        ),
-        (
-            "approvals.slack_people = ['ada']\napprovals.slack_secret = '/s'\napprovals.listen = '[::1]:1'",
-            "1:27 \"ada\" says of no user id whose it is / write it like \"U024BE7LH=ada\"",
-        ),
-        (
             "intercept.resolvers = ['dns.example.org']",
             "1:24 \"dns.example.org\" is not a resolver's address / write \"10.0.0.2\", \"10.0.0.2:5353\" or \"[2001:db8::1]:53\"",
         ),
@@ -273,6 +259,28 @@ fn each_mistake_has_its_words() {
             "1:17 `log` must be \"auto\" or \"journald\" or \"text\" or \"json\", not \"syslog\"",
         ),
         ("telemetry.log = \"te\\u001bxt\"", "1:17 `log` has a control character in it"),
+    ] {
+        assert_eq!(mistakes(text), [expected], "{text}");
+    }
+}
+
+#[test]
+fn approvals_need_their_secrets_and_addresses() {
+    for (text, expected) in [
+        (
+            "approvals.webhook = 'http://chat.example.org/x'\napprovals.webhook_secret = '/s'",
+            "1:21 this is not a URL to send to / write \"https://HOST/PATH\"; \"http://\" only to a loopback address",
+        ),
+        ("approvals.webhook = 'https://chat.example.org/x'", "1:21 `webhook` needs `webhook_secret`"),
+        ("approvals.link_base = 'https://x.example.org'", "1:23 `link_base` needs `listen`, where links come in"),
+        (
+            "approvals.listen = 'localhost:1'",
+            "1:20 \"localhost:1\" is not an address to listen at / write it like \"127.0.0.1:7480\"",
+        ),
+        (
+            "approvals.slack_people = ['ada']\napprovals.slack_secret = '/s'\napprovals.listen = '[::1]:1'",
+            "1:27 \"ada\" says of no user id whose it is / write it like \"U024BE7LH=ada\"",
+        ),
     ] {
         assert_eq!(mistakes(text), [expected], "{text}");
     }

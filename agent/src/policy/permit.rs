@@ -127,7 +127,7 @@ impl Held {
                 let Denied { intercepted, identity, .. } = *denied;
                 decide(intercepted, identity, bare, gate)
             }
-            judged => judged,
+            judged @ (Judged::Permitted(_) | Judged::Held(_) | Judged::Denied(_)) => judged,
         }
     }
 }
@@ -162,6 +162,7 @@ pub enum Denial {
 }
 
 /// What becomes of a connection.
+#[expect(clippy::large_enum_variant, reason = "the large one is the common one, and is moved once")]
 pub enum Judged {
     /// It may go on.
     Permitted(Permitted),

@@ -35,6 +35,7 @@ struct Case<'a> {
     start: &'a SessionStart,
 }
 
+#[expect(clippy::large_enum_variant, reason = "one for each wait, moved once")]
 enum Step {
     Done(Waited),
     /// Policies ask for something else by now.
