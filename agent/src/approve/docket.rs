@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::{
     grant::{Covers, Extent, Grant, Id, Length, Release, Session},
     people::{Approver, Vote, Votes, counts},
-    request::Request,
+    request::{Digest, Request},
 };
 use crate::policy::Approval;
 
@@ -190,6 +190,8 @@ pub struct Docket<W> {
     pending: BTreeMap<Id, Pending<W>>,
     grants: Vec<Grant>,
     settled: VecDeque<Settled>,
+    /// What was denied just now, when, and by whom.
+    denied: VecDeque<(Digest, u64, String)>,
     next: u64,
     closed: bool,
 }
@@ -198,7 +200,15 @@ impl<W> Docket<W> {
     /// An empty one.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
-        Self { rules, pending: BTreeMap::new(), grants: Vec::new(), settled: VecDeque::new(), next: 0, closed: false }
+        Self {
+            rules,
+            pending: BTreeMap::new(),
+            grants: Vec::new(),
+            settled: VecDeque::new(),
+            denied: VecDeque::new(),
+            next: 0,
+            closed: false,
+        }
     }
 
     /// Asks. Requests that are alike wait as one.
@@ -262,10 +272,15 @@ impl<W> Docket<W> {
         if full { Err(Refusal::TooMany) } else { Ok(()) }
     }
 
+    /// Beside what was settled, so that many requests do not push it out: there are no more denials than people make.
+    fn remember_denied(&mut self, request: &Request, by: &str, at: u64) {
+        self.denied.retain(|denied| at < denied.1.saturating_add(nanoseconds(DENIED_FOR)));
+        self.denied.push_back((request.digest(), at, by.to_owned()));
+    }
+
     fn denied_lately(&self, ask: &Ask, now: u64) -> Option<String> {
-        let last = self.settled.iter().rev().find(|settled| settled.request.digest() == ask.request.digest())?;
-        let End::Denied(by, _) = &last.end else { return None };
-        (now < last.at.saturating_add(nanoseconds(DENIED_FOR))).then(|| by.clone())
+        let last = self.denied.iter().rev().find(|(digest, ..)| *digest == ask.request.digest())?;
+        (now < last.1.saturating_add(nanoseconds(DENIED_FOR))).then(|| last.2.clone())
     }
 
     /// Whoever hangs up and comes back has been waiting all the time.
@@ -387,6 +402,9 @@ impl<W> Docket<W> {
             End::Expired | End::Withdrawn(_) => None,
         };
         let Pending { id, request, needs, asked, waiters, .. } = pending;
+        if let End::Denied(by, _) = &end {
+            self.remember_denied(&request, by, at);
+        }
         while self.settled.len() >= REMEMBERED {
             self.settled.pop_front();
         }

@@ -336,6 +336,12 @@ impl Office {
         self.glasses().now(now()).cloned().collect()
     }
 
+    /// Whether a grant or a break-glass still holds.
+    pub fn holds(&self, id: Id) -> bool {
+        let now = now();
+        self.docket().grants(now).any(|grant| grant.id == id) || self.glasses().now(now).any(|glass| glass.id == id)
+    }
+
     fn glasses(&self) -> MutexGuard<'_, Glasses> {
         self.glasses.lock().unwrap_or_else(PoisonError::into_inner)
     }

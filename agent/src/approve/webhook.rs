@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -82,8 +83,16 @@ impl Undelivered {
 /// The way to everybody who is told.
 #[derive(Clone, Debug)]
 pub struct Messages {
-    queues: Vec<(Uri, mpsc::Sender<Bytes>)>,
+    queues: Vec<Queue>,
     recorder: Recorder,
+}
+
+#[derive(Clone, Debug)]
+struct Queue {
+    url: Uri,
+    sender: mpsc::Sender<Bytes>,
+    /// Whether it was said already that it is full.
+    told_full: Arc<AtomicBool>,
 }
 
 impl Messages {
@@ -97,7 +106,7 @@ impl Messages {
         let mut queues = Vec::new();
         for receiver in receivers {
             let (sender, messages) = mpsc::channel(QUEUE);
-            queues.push((receiver.url.clone(), sender));
+            queues.push(Queue { url: receiver.url.clone(), sender, told_full: Arc::default() });
             tokio::spawn(deliver(receiver, tls.clone(), messages, recorder.clone()));
         }
         Ok(Self { queues, recorder })
@@ -112,9 +121,13 @@ impl Messages {
     /// Sends a message to everybody, some time.
     pub async fn send(&self, body: &serde_json::Value) {
         let body = Bytes::from(body.to_string());
-        for (url, queue) in &self.queues {
-            if queue.try_send(body.clone()).is_err() {
-                lost(&self.recorder, url, "too many messages wait").await;
+        for Queue { url, sender, told_full } in &self.queues {
+            let full = sender.try_send(body.clone()).is_err();
+            // Once for a storm: a record of each would be another.
+            if full && !told_full.swap(true, Relaxed) {
+                lost(&self.recorder, url, "too many messages wait; the newest are lost").await;
+            } else if !full {
+                told_full.store(false, Relaxed);
             }
         }
     }

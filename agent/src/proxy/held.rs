@@ -250,6 +250,12 @@ impl Proxy {
             approval: approval.map(|id| *id.as_bytes()),
         };
         let place = self.live.enter(&self.policies, permitted.question(), permitted.verdict(), under);
+        // Whoever ended it meanwhile found no flow under it.
+        if let (Some(id), Some(office)) = (under, &self.office)
+            && !office.holds(id)
+        {
+            self.lapse(id);
+        }
         let destination = permitted.intercepted().destination();
         let namespace = Arc::clone(permitted.intercepted().namespace());
         match self.recorder.record_held(permitted, request).await {
