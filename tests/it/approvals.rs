@@ -340,6 +340,24 @@ fn approvals_follow_policies() {
 }
 
 #[test]
+fn approvals_are_asked_anew_when_a_target_is_another() {
+    let site = Site::new();
+    let place = SocketAddr::from((THERE4, 4950));
+    let target = |name: &str| format!("{}[target.{name}]\naddresses = [\"{place}\"]\n", site.config(""));
+    let mut daemon = Daemon::start(&site.bed, &target("orders"));
+    let _server = site.server(4950);
+    let mut job = site.bed.managed();
+    begin(&mut job, "s", 4950);
+    let id = waiting(&daemon);
+    daemon.reload(&target("ledger"));
+    let other = until("it is asked anew", || list(&daemon).into_iter().find(|one| one["id"] != id.as_str()));
+    assert_eq!((&other["target"], &other["kind"]), (&"ledger".into(), &"connect".into()));
+    assert_eq!(daemon.cli(&["approvals", "approve", &id]).code, Some(69), "it is not what was shown");
+    good(&daemon.cli(&["approvals", "approve", other["id"].as_str().expect("a name")]));
+    assert_eq!(echoes(&mut job, "s").as_deref(), Ok("hello"));
+}
+
+#[test]
 fn approvals_can_be_broken_by_root_and_loudly() {
     let site = Site::new();
     let daemon = site.daemon("");

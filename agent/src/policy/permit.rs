@@ -99,14 +99,20 @@ impl Held {
     }
 
     /// Asks the policies again: others may hold by now, or another hour.
-    pub fn again(self, gate: &Gate<'_>, moment: &Moment) -> Judged {
+    pub fn again(mut self, target: Arc<Target>, gate: &Gate<'_>, moment: &Moment) -> Judged {
+        self.question.target = target;
         self.judge(None, gate, moment)
     }
 
     /// Asks the policies again, with what was approved as a fact. A release of another request is none.
-    pub fn release(self, release: Release, gate: &Gate<'_>, moment: &Moment) -> Judged {
-        match release.for_request(&self.request) {
-            Some(approval) => self.judge(Some(approval), gate, moment),
+    /// Where something else is known of the target by now, it is another request, and asked anew.
+    pub fn release(mut self, release: Release, target: Arc<Target>, gate: &Gate<'_>, moment: &Moment) -> Judged {
+        let approved = release.for_request(&self.request);
+        let same = self.question.target == target;
+        self.question.target = target;
+        match approved {
+            Some(approval) if same => self.judge(Some(approval), gate, moment),
+            Some(_) => self.judge(None, gate, moment),
             None => {
                 let Self { intercepted, identity, verdict, .. } = self;
                 Judged::Denied(Box::new(Denied { intercepted, identity, why: Denial::Other, verdict: Some(verdict) }))

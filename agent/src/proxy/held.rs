@@ -118,8 +118,8 @@ impl Proxy {
     async fn by_glass(&self, office: &Office, held: Box<Held>, glass: &Glass, session: SessionId) -> Waited {
         match office.break_through(held.request(), held.needs(), glass, session).await {
             Ok(release) => {
-                let id = release.id();
-                match held.release(release, &self.gate(), &self.moment()) {
+                let (id, target) = (release.id(), self.target_of(held.intercepted()));
+                match held.release(release, target, &self.gate(), &self.moment()) {
                     Judged::Permitted(permitted) => Waited::Approved(permitted, id, Some(glass.id)),
                     Judged::Held(held) => over(*held, Outcome::Denied, "policies changed just now"),
                     Judged::Denied(denied) => denied_now(*denied),
@@ -159,9 +159,9 @@ impl Proxy {
         };
         let waited = match answer {
             Answer::Released(release) => {
-                let id = release.id();
+                let (id, target) = (release.id(), self.target_of(held.intercepted()));
                 let lasting = office.docket().grants(0).any(|grant| grant.id == id);
-                match held.release(release, &self.gate(), &self.moment()) {
+                match held.release(release, target, &self.gate(), &self.moment()) {
                     Judged::Permitted(permitted) => Waited::Approved(permitted, id, lasting.then_some(id)),
                     Judged::Held(again) => return Step::Again(again),
                     Judged::Denied(denied) => denied_now(*denied),
@@ -205,11 +205,14 @@ impl Proxy {
                     }
                 }
                 _ = judgements.changed() => {
-                    let needs = Arc::clone(held.needs());
-                    match held.again(&self.gate(), &self.moment()) {
-                        Judged::Held(again) if *again.needs() == needs => held = again,
+                    let (needs, digest) = (Arc::clone(held.needs()), held.request().digest());
+                    let target = self.target_of(held.intercepted());
+                    match held.again(target, &self.gate(), &self.moment()) {
+                        Judged::Held(again) if *again.needs() == needs && again.request().digest() == digest => {
+                            held = again;
+                        }
                         Judged::Held(again) => {
-                            waiting.withdraw("policies ask for another approval now");
+                            waiting.withdraw("something else is to be approved now");
                             return Err(Step::Again(again));
                         }
                         Judged::Permitted(permitted) => {
