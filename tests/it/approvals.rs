@@ -54,7 +54,7 @@ impl Site {
 
     fn config(&self, keys: &str) -> String {
         let directory = self.policies.display();
-        let sections = format!("[policy]\ndirectory = \"{directory}\"\n[approvals]\n{keys}\n");
+        let sections = format!("[policy]\ndirectory = \"{directory}\"\n[approve]\n{keys}\n");
         self.bed.config(&self.bed.scope(""), "", &sections)
     }
 

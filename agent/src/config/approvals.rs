@@ -1,4 +1,4 @@
-//! `[approvals]`: who is asked, how, and how long a request waits.
+//! `[approve]`: who is asked, how, and how long a request waits.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -13,7 +13,7 @@ use super::check::{DAY, MINUTE, SECOND, directory, length, number};
 use super::error::{Problems, quoted};
 use super::raw::{RawApprovals, Setting};
 
-/// `[approvals]`
+/// `[approve]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approvals {
     /// The system group whose members may decide, besides root.

@@ -12,7 +12,7 @@ pub(super) type Setting<T> = Option<Spanned<T>>;
 
 /// Every section with its keys; the first entry is the top of the file.
 pub(super) const SECTIONS: &[(&str, &[&str])] = &[
-    ("", &["scope", "target", "intercept", "proxy", "identity", "policy", "approvals", "audit", "telemetry"]),
+    ("", &["scope", "target", "intercept", "proxy", "identity", "policy", "approve", "audit", "telemetry"]),
     ("scope.NAME", &["slice", "unit", "cgroup", "user", "exe", "mode", "fail", "udp", "inbound", "tags"]),
     ("target.NAME", &["protocol", "addresses", "environment", "tags"]),
     ("intercept", &["listen_port", "max_flows", "bpffs", "resolvers"]),
@@ -20,7 +20,7 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
     ("identity", &["trust_domain", "host"]),
     ("policy", &["directory", "mode", "zone"]),
     (
-        "approvals",
+        "approve",
         &[
             "group",
             "expiry",
@@ -71,7 +71,7 @@ pub(super) struct RawConfig {
     pub(super) identity: RawIdentity,
     /// `[policy]`
     pub(super) policy: RawPolicy,
-    /// `[approvals]`
+    /// `[approve]`
     pub(super) approvals: RawApprovals,
     /// `[audit]`
     pub(super) audit: RawAudit,
@@ -151,7 +151,7 @@ pub(super) struct RawPolicy {
     pub(super) zone: Setting<String>,
 }
 
-/// `[approvals]`: who is asked.
+/// `[approve]`: who is asked.
 pub(super) struct RawApprovals {
     /// The group whose members may decide.
     pub(super) group: Setting<String>,
@@ -228,7 +228,7 @@ impl RawConfig {
             Section::new(name, table, problems)
         };
         let [intercept, proxy, identity] = ["intercept", "proxy", "identity"].map(&mut section);
-        let [policy, approvals, audit, telemetry] = ["policy", "approvals", "audit", "telemetry"].map(&mut section);
+        let [policy, approvals, audit, telemetry] = ["policy", "approve", "audit", "telemetry"].map(&mut section);
         Self {
             scopes,
             targets,

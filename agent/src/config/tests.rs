@@ -268,18 +268,18 @@ fn each_mistake_has_its_words() {
 fn approvals_need_their_secrets_and_addresses() {
     for (text, expected) in [
         (
-            "approvals.webhook = 'http://chat.example.org/x'\napprovals.webhook_secret = '/s'",
-            "1:21 this is not a URL to send to / write \"https://HOST/PATH\"; \"http://\" only to a loopback address",
+            "approve.webhook = 'http://chat.example.org/x'\napprove.webhook_secret = '/s'",
+            "1:19 this is not a URL to send to / write \"https://HOST/PATH\"; \"http://\" only to a loopback address",
         ),
-        ("approvals.webhook = 'https://chat.example.org/x'", "1:21 `webhook` needs `webhook_secret`"),
-        ("approvals.link_base = 'https://x.example.org'", "1:23 `link_base` needs `listen`, where links come in"),
+        ("approve.webhook = 'https://chat.example.org/x'", "1:19 `webhook` needs `webhook_secret`"),
+        ("approve.link_base = 'https://x.example.org'", "1:21 `link_base` needs `listen`, where links come in"),
         (
-            "approvals.listen = 'localhost:1'",
-            "1:20 \"localhost:1\" is not an address to listen at / write it like \"127.0.0.1:7480\"",
+            "approve.listen = 'localhost:1'",
+            "1:18 \"localhost:1\" is not an address to listen at / write it like \"127.0.0.1:7480\"",
         ),
         (
-            "approvals.slack_people = ['ada']\napprovals.slack_secret = '/s'\napprovals.listen = '[::1]:1'",
-            "1:27 \"ada\" says of no user id whose it is / write it like \"U024BE7LH=ada\"",
+            "approve.slack_people = ['ada']\napprove.slack_secret = '/s'\napprove.listen = '[::1]:1'",
+            "1:25 \"ada\" says of no user id whose it is / write it like \"U024BE7LH=ada\"",
         ),
     ] {
         assert_eq!(mistakes(text), [expected], "{text}");
