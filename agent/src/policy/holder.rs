@@ -4,15 +4,16 @@
 //! with none, and another group, another fact, another hour are other questions.
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use lru::LruCache;
 
 use super::{
+    facts::Scene,
     load::{Rejected, load},
-    question::Question,
+    question::{Question, Setting},
     set::{PolicySet, Verdict, Version},
 };
 
@@ -20,6 +21,8 @@ use super::{
 const PER_SHARD: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 /// Shards, by who asks, so that lanes seldom meet.
 const SHARDS: usize = 8;
+/// Remembered entities of one shard; those of a question are about 8 KiB.
+const SCENES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(127);
 
 /// A verdict, and how long it took.
 #[derive(Clone, Debug)]
@@ -34,7 +37,14 @@ pub struct Decision {
 
 struct Generation {
     set: PolicySet,
-    shards: Vec<Mutex<LruCache<Question, Arc<Verdict>>>>,
+    shards: Vec<Mutex<Shard>>,
+}
+
+/// What is remembered of some of those who ask.
+struct Shard {
+    verdicts: LruCache<Question, Arc<Verdict>>,
+    /// The entities of what is asked: requests of one session differ in their facts only.
+    scenes: LruCache<Setting, Arc<Scene>>,
 }
 
 /// The policies that hold now.
@@ -47,13 +57,31 @@ pub struct Holder {
 
 impl Generation {
     fn new(set: PolicySet) -> Arc<Self> {
-        let shards = (0..SHARDS).map(|_| Mutex::new(LruCache::new(PER_SHARD))).collect();
+        let shard = || Shard { verdicts: LruCache::new(PER_SHARD), scenes: LruCache::new(SCENES) };
+        let shards = (0..SHARDS).map(|_| Mutex::new(shard())).collect();
         Arc::new(Self { set, shards })
     }
 
-    fn shard(&self, question: &Question) -> Option<&Mutex<LruCache<Question, Arc<Verdict>>>> {
+    fn shard(&self, question: &Question) -> Option<MutexGuard<'_, Shard>> {
         let [first, ..] = question.subject.version();
-        self.shards.get(usize::from(*first) % SHARDS)
+        let shard = self.shards.get(usize::from(*first) % SHARDS)?;
+        Some(shard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Evaluates; never under the lock.
+    fn judge(&self, question: &Question) -> Verdict {
+        self.set.judge_in(question, |words| {
+            let setting = question.setting();
+            let known = self.shard(question).and_then(|mut shard| shard.scenes.get(&setting).map(Arc::clone));
+            if let Some(scene) = known {
+                return Ok(scene);
+            }
+            let scene = Arc::new(Scene::of(words, question)?);
+            if let Some(mut shard) = self.shard(question) {
+                shard.scenes.put(setting, Arc::clone(&scene));
+            }
+            Ok(scene)
+        })
     }
 }
 
@@ -116,14 +144,12 @@ impl Holder {
         let start = (self.clock)();
         let generation = self.current.load();
         let essence = generation.set.essence(question);
-        let shard = generation.shard(&essence);
-        let known =
-            shard.and_then(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).get(&essence).map(Arc::clone));
+        let known = generation.shard(&essence).and_then(|mut shard| shard.verdicts.get(&essence).map(Arc::clone));
         let remembered = known.is_some();
         let verdict = known.unwrap_or_else(|| {
-            let verdict = Arc::new(generation.set.judge(&essence));
-            if let Some(shard) = shard {
-                shard.lock().unwrap_or_else(PoisonError::into_inner).put(essence, Arc::clone(&verdict));
+            let verdict = Arc::new(generation.judge(&essence));
+            if let Some(mut shard) = generation.shard(&essence) {
+                shard.verdicts.put(essence, Arc::clone(&verdict));
             }
             verdict
         });
@@ -230,7 +256,10 @@ mod tests {
             let _ = holder.decide(&question);
         }
         let generation = holder.current.load();
-        assert!(generation.shards.iter().all(|shard| shard.lock().unwrap().len() <= PER_SHARD.get()));
+        for shard in &generation.shards {
+            let shard = shard.lock().unwrap();
+            assert!(shard.verdicts.len() <= PER_SHARD.get() && shard.scenes.len() <= SCENES.get());
+        }
     }
 
     #[test]

@@ -379,6 +379,28 @@ impl Asked {
     }
 }
 
+/// Who, where and about which thing: questions that share it are about the same entities.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Setting {
+    subject: Arc<Subject>,
+    target: Arc<Target>,
+    action: Action,
+    resource: Option<Resource>,
+    reveal: Option<Arc<Reveal>>,
+}
+
+impl Question {
+    pub(super) fn setting(&self) -> Setting {
+        let (resource, reveal) = match &self.asked {
+            Asked::Connect => (None, None),
+            Asked::Execute(execute) => (Some(execute.resource.clone()), None),
+            Asked::Reveal(reveal) => (None, Some(Arc::clone(reveal))),
+        };
+        let (subject, target) = (Arc::clone(&self.subject), Arc::clone(&self.target));
+        Setting { subject, target, action: self.asked.action(), resource, reveal }
+    }
+}
+
 /// Everything else a policy may look at.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Circumstances {

@@ -228,6 +228,15 @@ impl PolicySet {
     /// Decides. The answer depends on the question and the set only.
     #[must_use]
     pub fn judge(&self, question: &Question) -> Verdict {
+        self.judge_in(question, |words| Ok(Arc::new(Scene::of(words, question)?)))
+    }
+
+    /// The same with the entities of the question, asked for when they are needed.
+    pub(super) fn judge_in(
+        &self,
+        question: &Question,
+        scene: impl FnOnce(&Vocabulary) -> Result<Arc<Scene>, FactsError>,
+    ) -> Verdict {
         let action = question.asked.action();
         if let Asked::Reveal(reveal) = &question.asked
             && reveal.classes.is_empty()
@@ -238,7 +247,7 @@ impl PolicySet {
             let outcome = if action == Action::Reveal { Outcome::Deny } else { Outcome::Allow };
             return self.verdict(outcome, Cause::Unconfigured);
         }
-        self.evaluate(question).unwrap_or_else(|error| {
+        self.evaluate(question, scene).unwrap_or_else(|error| {
             let mut verdict = self.verdict(Outcome::Deny, Cause::Unanswerable);
             verdict.errors.push(error.to_string());
             verdict
@@ -250,12 +259,16 @@ impl PolicySet {
         Verdict { outcome, cause, policies, messages, version: self.version, errors }
     }
 
-    fn evaluate(&self, question: &Question) -> Result<Verdict, FactsError> {
+    fn evaluate(
+        &self,
+        question: &Question,
+        scene: impl FnOnce(&Vocabulary) -> Result<Arc<Scene>, FactsError>,
+    ) -> Result<Verdict, FactsError> {
         let words = Vocabulary::shared().map_err(|_| FactsError::Vocabulary("schema"))?;
         if let Asked::Execute(execute) = &question.asked {
             facts::check(&question.target, execute, &question.circumstances)?;
         }
-        let scene = Scene::of(words, question)?;
+        let scene = scene(words)?;
         let buckets = self.index.find(question.asked.action(), &scene, question.subject.workload());
         let ask = |approval: Option<&Approval>| -> Result<Said, FactsError> {
             let request = scene.request(facts::context(words, question, approval, &self.reads)?)?;
