@@ -1,4 +1,7 @@
 //! One session with the proof that it is in the log: verified by itself, without the store it is from.
+//!
+//! It proves that each of its records was recorded, of that session; not that none was left out, which only the store
+//! shows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -9,7 +12,7 @@ use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
 use super::ledger::{Value, encode};
-use super::proof::{Hash, Hashes, Head, Prover, ProverError, leaf, verify_inclusion};
+use super::proof::{Frontier, Hash, Hashes, Head, Prover, ProverError, leaf, verify_inclusion};
 use super::schema::{LEDGER, Table};
 use super::verify::ReadNote;
 use super::{RecordError, SessionId, file};
@@ -111,24 +114,24 @@ const BELONGS: [(&str, &str); 10] = [
 pub fn evidence(state_dir: &Path, session: SessionId, read_note: ReadNote<'_>) -> Result<Evidence, EvidenceError> {
     let directory = file::directory(state_dir);
     let mut log = Log::open(&directory)?;
-    let mut records = Vec::new();
-    let mut last_note = None;
-    for (path, conn) in &log.segments {
+    let (mut records, mut last) = (Vec::new(), 0);
+    for (at, (path, conn)) in log.segments.iter().enumerate() {
+        let before = records.len();
         let failed = |e| RecordError::sqlite("read", path, e);
         for (table, condition) in BELONGS {
             records.extend(rows(conn, table, condition, session).map_err(failed)?);
         }
-        let note = conn.query_row("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1", [], |row| row.get(0));
-        last_note = note.ok().or(last_note);
+        last = if records.len() > before { at } else { last };
     }
     let newest = records.iter().map(|record: &Proven| record.seq).max();
     let newest = newest.ok_or_else(|| EvidenceError::NoSession(session.to_string()))?;
-    let checkpoint: String = last_note.ok_or(EvidenceError::NotSigned)?;
+    let edge = log.keep_unbroken(last)?;
+    let checkpoint = log.last_note().ok_or(EvidenceError::NotSigned)?;
     let head = read_note(&checkpoint).map_err(EvidenceError::Checkpoint)?;
     if newest >= head.size {
         return Err(EvidenceError::NotSigned);
     }
-    let mut prover = Prover::new(&mut log, head.size).map_err(made)?;
+    let mut prover = Prover::new(&mut log, head.size).map_err(made)?.after(&edge);
     if prover.head().map_err(made)? != head {
         return Err(EvidenceError::Damaged);
     }
@@ -179,6 +182,34 @@ impl Log {
             Err(e) => Err(RecordError::sqlite("read", &path, e)),
         };
         Ok(Self { segments: files.into_iter().map(|file| open(file.path)).collect::<Result<_, _>>()? })
+    }
+
+    /// Leaves the segments around one that follow each other without a gap: some were removed, or set aside. Returns where
+    /// the log stood before the first of them.
+    fn keep_unbroken(&mut self, around: usize) -> Result<Frontier, EvidenceError> {
+        let (mut run, mut size, mut edge) = (0..0, 0, Frontier::new());
+        for (at, (path, conn)) in self.segments.iter().enumerate() {
+            let ends = conn.query_row("SELECT s.seq, s.frontier, h.size FROM segment s, head h", [], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, i64>(2)?))
+            });
+            let (first, before, end) = ends.map_err(|e| RecordError::sqlite("read", path, e))?;
+            if first != size && at > around {
+                break;
+            }
+            if first != size {
+                edge = Frontier::from_bytes(&before).map_err(|_| EvidenceError::Damaged)?;
+                run.start = at;
+            }
+            (size, run.end) = (end, at + 1);
+        }
+        self.segments.truncate(run.end);
+        self.segments.drain(..run.start);
+        Ok(edge)
+    }
+
+    fn last_note(&self) -> Option<String> {
+        let last = "SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1";
+        self.segments.iter().rev().find_map(|(_, conn)| conn.query_row(last, [], |row| row.get(0)).ok())
     }
 }
 
@@ -251,21 +282,48 @@ impl Evidence {
             let hash = record.hash().ok_or_else(wrong)?;
             verify_inclusion(&head, record.seq, hash, &record.proof).map_err(|_| wrong())?;
         }
-        let id: String = self.session.chars().filter(|c| *c != '-').collect();
-        let ours = |record: &&Proven| record.table == "session" && record.has("id", &Column::Blob(id.clone()));
-        let rows: BTreeSet<i64> = self.records.iter().filter(ours).map(|record| record.seq.cast_signed()).collect();
-        let belongs = |record: &Proven| match record.values.get("session") {
-            Some(Column::Int(session)) => rows.contains(session),
-            _ => record.table != "session" || rows.contains(&record.seq.cast_signed()),
-        };
-        if rows.is_empty() || !self.records.iter().all(belongs) {
+        let numbers: BTreeSet<u64> = self.records.iter().map(|record| record.seq).collect();
+        if numbers.len() < self.records.len() {
+            return Err(EvidenceError::Form("a record is there twice".to_owned()));
+        }
+        if !self.is_of_one_session() {
             return Err(EvidenceError::OfAnother(self.session.clone()));
         }
         Ok((head, self.records.len()))
     }
 }
 
+impl Evidence {
+    /// Whether every record is the session's, or named by one that is.
+    fn is_of_one_session(&self) -> bool {
+        let id: String = self.session.chars().filter(|c| *c != '-').collect();
+        let of = |table: &'static str| self.records.iter().filter(move |record| record.table == table);
+        let ours = of("session").filter(|record| record.has("id", &Column::Blob(id.clone())));
+        let rows: BTreeSet<i64> = ours.map(|record| record.seq.cast_signed()).collect();
+        let named = |by: &[(&'static str, &[&str])]| -> BTreeSet<i64> {
+            let all = by.iter().flat_map(|(table, columns)| of(table).map(move |record| (record, columns)));
+            all.flat_map(|(record, columns)| columns.iter().filter_map(|column| record.number(column))).collect()
+        };
+        let processes = named(&[("session", &["process"])]);
+        let chunks = named(&[("payload", &["chunk"])]);
+        let request: &[&str] = &["kind", "statement", "policies", "facts", "detail"];
+        let words = named(&[("request", request), ("response", &["masks", "error"])]);
+        let belongs = |record: &Proven| match record.table.as_str() {
+            "session" => rows.contains(&record.seq.cast_signed()),
+            "process" => processes.contains(&record.seq.cast_signed()),
+            "chunk" => chunks.contains(&record.seq.cast_signed()),
+            "words" => words.contains(&record.seq.cast_signed()),
+            _ => record.number("session").is_some_and(|session| rows.contains(&session)),
+        };
+        !rows.is_empty() && self.records.iter().all(belongs)
+    }
+}
+
 impl Proven {
+    fn number(&self, column: &str) -> Option<i64> {
+        if let Some(Column::Int(number)) = self.values.get(column) { Some(*number) } else { None }
+    }
+
     fn has(&self, column: &str, value: &Column) -> bool {
         self.values.get(column) == Some(value)
     }
@@ -275,16 +333,18 @@ impl Proven {
         if self.values.keys().any(|name| !table.columns.iter().any(|(column, _)| column == name)) {
             return None;
         }
-        let blob = |(name, value): (&String, &Column)| match value {
-            Column::Blob(hex) => Some((name.clone(), unhex(hex)?)),
-            Column::Int(_) | Column::Text(_) => None,
-        };
-        let blobs: BTreeMap<String, Vec<u8>> = self.values.iter().filter_map(blob).collect();
+        let mut blobs: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
+        for (name, value) in &self.values {
+            if let Column::Blob(hex) = value {
+                // What is no hexadecimal number was never recorded, whatever it says.
+                blobs.insert(name, unhex(hex)?);
+            }
+        }
         let values = table.columns.iter().map(|(name, _)| match self.values.get(*name) {
             None => Value::Null,
             Some(Column::Int(number)) => Value::Int(*number),
             Some(Column::Text(text)) => Value::Text(text),
-            Some(Column::Blob(_)) => blobs.get(*name).map_or(Value::Null, |bytes| Value::Blob(bytes)),
+            Some(Column::Blob(_)) => blobs.get(name).map_or(Value::Null, |bytes| Value::Blob(bytes)),
         });
         let mut buffer = Vec::new();
         encode(&mut buffer, table, self.seq, values);
@@ -292,10 +352,14 @@ impl Proven {
     }
 }
 
+/// Bytes written in exactly one way: as they are exported.
 fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes();
-    if !digits.len().is_multiple_of(2) {
-        return None;
-    }
-    digits.chunks(2).map(|two| u8::from_str_radix(std::str::from_utf8(two).ok()?, 16).ok()).collect()
+    let digit = |byte: &u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let bytes = pairs.iter().map(|[high, low]| Some(digit(high)? << 4 | digit(low)?));
+    if rest.is_empty() { bytes.collect() } else { None }
 }

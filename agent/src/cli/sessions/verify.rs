@@ -14,6 +14,9 @@ use crate::record::{Evidence, EvidenceError, Report, Store, evidence, signers, v
 /// Longest file of checkpoints, keys or evidence that is read, bytes.
 const LONGEST: u64 = 256 << 20;
 
+/// What a proof leaves open.
+const NOT_ALL: &str = "whether these are all of its records, only the store shows";
+
 /// Verifies; exits with 0 when nothing is wrong and with 65 when something is.
 pub(super) fn run(state_dir: &Path, args: &Verify, screen: &mut Screen) -> Result<Exit, Failure> {
     if args.proof.is_none() {
@@ -134,7 +137,9 @@ fn proven(path: &Path, read_note: &dyn Fn(&str) -> Result<Head, String>, screen:
     let outcome = evidence.prove(read_note);
     if screen.is_json() {
         let (whole, detail) = match &outcome {
-            Ok((head, records)) => (true, format!("{records} records under the checkpoint of size {}", head.size)),
+            Ok((head, records)) => {
+                (true, format!("{records} records under the checkpoint of size {}; {NOT_ALL}", head.size))
+            }
             Err(why) => (false, why.to_string()),
         };
         screen.json(&serde_json::json!({ "session": evidence.session, "proven": whole, "detail": detail }))?;
@@ -149,6 +154,7 @@ fn proven(path: &Path, read_note: &dyn Fn(&str) -> Result<Head, String>, screen:
                 counted(records as u64, "record"),
                 head.size
             ))?;
+            screen.line(NOT_ALL)?;
             Ok(Exit::OK)
         }
         Err(why) => {

@@ -59,7 +59,9 @@ pub enum ProverError<E> {
 pub struct Prover<H> {
     hashes: H,
     size: u64,
-    /// Roots of perfect subtrees above the tiles, by height and index.
+    /// Leaves before this are not there any more.
+    gone: u64,
+    /// Roots of perfect subtrees above the tiles, and of those that leaves which are gone left, by height and index.
     above: HashMap<(u32, u64), Hash>,
     /// Of the tile that was looked into last.
     leaves: (Range<u64>, Vec<Hash>),
@@ -74,7 +76,15 @@ impl<H: Hashes> Prover<H> {
         if size > MAX_SIZE {
             return Err(ProverError::Outside { asked: size, size: MAX_SIZE });
         }
-        Ok(Self { hashes, size, above: HashMap::new(), leaves: (0..0, Vec::new()) })
+        Ok(Self { hashes, size, gone: 0, above: HashMap::new(), leaves: (0..0, Vec::new()) })
+    }
+
+    /// For a log whose first leaves were removed, and left this edge.
+    #[must_use]
+    pub fn after(mut self, edge: &Frontier) -> Self {
+        self.gone = edge.size();
+        self.above.extend(edge.subtrees().map(|(height, index, root)| ((height, index), root)));
+        self
     }
 
     /// Size and root of the log.
@@ -154,27 +164,31 @@ impl<H: Hashes> Prover<H> {
 
     /// Root of the `index`th perfect subtree of that height.
     fn perfect(&mut self, height: u32, index: u64) -> Result<Hash, ProverError<H::Error>> {
-        if height > TILE_LEVEL {
-            if let Some(known) = self.above.get(&(height, index)) {
-                return Ok(*known);
-            }
+        if let Some(known) = self.above.get(&(height, index)) {
+            return Ok(*known);
+        }
+        let range = index << height..(index + 1) << height;
+        if height == TILE_LEVEL
+            && let Some(root) = self.hashes.tile(index)?
+        {
+            return Ok(root);
+        }
+        if height > TILE_LEVEL || (range.start < self.gone && self.gone < range.end) {
             let left = self.perfect(height - 1, index << 1)?;
             let right = self.perfect(height - 1, index << 1 | 1)?;
             let root = node(left, right);
             self.above.insert((height, index), root);
             return Ok(root);
         }
-        if height == TILE_LEVEL
-            && let Some(root) = self.hashes.tile(index)?
-        {
-            return Ok(root);
-        }
-        self.inside_tile(index << height..(index + 1) << height)
+        self.inside_tile(range)
     }
 
     fn inside_tile(&mut self, range: Range<u64>) -> Result<Hash, ProverError<H::Error>> {
-        let start = range.start - range.start % TILE_LEAVES;
-        let tile = start..self.size.min(start + TILE_LEAVES);
+        if range.start < self.gone {
+            return Err(ProverError::Missing { from: range.start, to: range.end, found: 0 });
+        }
+        let start = (range.start - range.start % TILE_LEAVES).max(self.gone);
+        let tile = start..self.size.min((start / TILE_LEAVES + 1) * TILE_LEAVES);
         if self.leaves.0 != tile {
             let leaves = self.hashes.leaves(tile.clone())?;
             if leaves.len() as u64 != tile.end - tile.start {

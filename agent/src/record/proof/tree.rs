@@ -95,6 +95,13 @@ impl Frontier {
         Head { size: self.size, root: self.root() }
     }
 
+    /// The perfect subtrees it is made of: height, index among those of the height, root.
+    pub(super) fn subtrees(&self) -> impl Iterator<Item = (u32, u64, Hash)> {
+        let heights = (0..u64::BITS).rev().filter(|height| self.size >> height & 1 == 1);
+        // What is larger than a subtree stands to the left of it.
+        heights.zip(&self.roots).map(|(height, root)| (height, (self.size >> height) - 1, *root))
+    }
+
     /// The state as bytes: the size, 64 bits big-endian, and the subtrees' roots, the largest first. At most 8 + 62 × 32.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(size_of::<u64>() + self.roots.len() * HASH_BYTES);

@@ -17,8 +17,8 @@ use crate::record::request::Durability;
 use crate::record::schema::LEDGER;
 use crate::record::verify::{Damage, Report, retold, verify};
 use crate::record::{
-    Evidence, EvidenceError, Options, Outcome, Recorder, Retention, Role, SessionExtra, SessionStart, evidence, file,
-    set_hold,
+    Evidence, EvidenceError, Filter, Options, Outcome, Recorder, Retention, Role, SessionExtra, SessionStart, Store,
+    evidence, file, set_hold,
 };
 
 /// A store of four segments, the last of them live, with two sessions each.
@@ -359,6 +359,11 @@ fn a_checkpoint_kept_elsewhere_shows_a_rollback_and_another_history() {
     assert_eq!(found.first().unwrap().damage, Damage::Rewritten);
 }
 
+/// The id of one of a segment's sessions.
+fn id_of(conn: &Connection, nth: u32) -> String {
+    conn.query_row("SELECT id FROM sessions ORDER BY seq LIMIT 1 OFFSET ?", [nth], |row| row.get(0)).unwrap()
+}
+
 #[test]
 fn one_session_is_proven_without_the_store_and_nothing_else_is() {
     let dir = store();
@@ -367,10 +372,7 @@ fn one_session_is_proven_without_the_store_and_nothing_else_is() {
         let opened = Checkpoint::open(note.as_bytes(), &known).map_err(|error| error.to_string());
         opened.map(|(checkpoint, _)| checkpoint.head)
     };
-    let conn = open(&closed(dir.path(), 2));
-    let id: String =
-        conn.query_row("SELECT id FROM sessions ORDER BY seq LIMIT 1 OFFSET 3", [], |row| row.get(0)).unwrap();
-    drop(conn);
+    let id = id_of(&open(&closed(dir.path(), 2)), 3);
     let made = evidence(dir.path(), id.parse().unwrap(), &read).unwrap();
     let text = serde_json::to_string(&made).unwrap();
     let (head, records) = Evidence::parse(&text).unwrap().prove(&read).unwrap();
@@ -388,9 +390,46 @@ fn one_session_is_proven_without_the_store_and_nothing_else_is() {
         assert_ne!(changed, text, "{from}");
         assert!(Evidence::parse(&changed).unwrap().prove(&read).is_err(), "{from}");
     }
+    // A column that is empty takes no text; a number is written in one way.
+    let (from, to) = ("\"table\":\"request\"", "\"approval\":{\"blob\":\"by ada\"},");
+    let at = text[text.find(from).unwrap()..].find("\"values\":{").unwrap() + text.find(from).unwrap() + 10;
+    let added = format!("{}{to}{}", &text[..at], &text[at..]);
+    assert!(matches!(Evidence::parse(&added).unwrap().prove(&read), Err(EvidenceError::Record { .. })));
+    let records = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap()["records"].clone();
+    let with = |records: serde_json::Value| {
+        let mut changed: serde_json::Value = serde_json::from_str(&text).unwrap();
+        changed["records"] = records;
+        Evidence::parse(&changed.to_string()).unwrap().prove(&read)
+    };
+    let mut twice = records(&text);
+    twice.as_array_mut().unwrap().push(records(&text)[3].clone());
+    assert!(matches!(with(twice), Err(EvidenceError::Form(_))));
+    // What another session was asked is in the log as well, and not this one's.
+    let other = id_of(&open(&closed(dir.path(), 2)), 4);
+    let other = evidence(dir.path(), other.parse().unwrap(), &read).unwrap();
+    let other = records(&serde_json::to_string(&other).unwrap());
+    for table in ["process", "words", "session"] {
+        let ours: Vec<u64> = records(&text).as_array().unwrap().iter().map(|r| r["seq"].as_u64().unwrap()).collect();
+        let strange = |r: &&serde_json::Value| r["table"] == table && !ours.contains(&r["seq"].as_u64().unwrap());
+        let Some(strange) = other.as_array().unwrap().iter().find(strange) else {
+            assert_eq!(table, "words", "both asked the same");
+            continue;
+        };
+        let mut more = records(&text);
+        more.as_array_mut().unwrap().push(strange.clone());
+        assert!(matches!(with(more), Err(EvidenceError::OfAnother(_))), "{table}");
+    }
     assert!(matches!(made.prove(&|_| Err("stranger".to_owned())), Err(EvidenceError::Checkpoint(_))));
     let nobody = "01a20811-15e0-7348-aa2c-b968c9872117".parse().unwrap();
     assert!(matches!(evidence(dir.path(), nobody, &read), Err(EvidenceError::NoSession(_))));
+}
+
+/// What is there can be proven whatever was removed before it.
+fn prove_the_last(state_dir: &Path) {
+    let known = public_keys(state_dir).unwrap();
+    let read = |note: &str| Ok(Checkpoint::open(note.as_bytes(), &known).unwrap().0.head);
+    let last = Store::open_read_only(state_dir).unwrap().list(&Filter::default()).unwrap()[0].id;
+    evidence(state_dir, last, &read).unwrap().prove(&read).unwrap();
 }
 
 #[test]
@@ -417,11 +456,13 @@ fn what_is_removed_in_order_leaves_a_store_that_is_whole_and_a_hold_keeps_it() {
     assert_eq!(numbers(), [2, 3, 4], "the hold keeps the second, and the log whole from there on");
     let report = check(dir.path(), None);
     assert_eq!((report.findings.as_slice(), report.pruned), (&[][..], 1));
+    prove_the_last(dir.path());
     set_hold(dir.path(), 2, None).unwrap();
     reopen(&keep_none, &[4]);
     assert_eq!(numbers(), [4], "what is written to stays");
     let report = check(dir.path(), None);
     assert_eq!((report.findings.as_slice(), report.pruned), (&[][..], 3));
+    prove_the_last(dir.path());
 
     // A stub that was changed stands for nothing.
     let stub = file::stub(&directory, 3);
