@@ -1,5 +1,6 @@
 //! The files of the store: where they are, who may read them, how SQLite is to treat them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -78,6 +79,25 @@ pub(crate) fn segments(directory: &Path) -> io::Result<Vec<SegmentFile>> {
     found.sort();
     found.dedup_by_key(|segment| segment.number);
     Ok(found)
+}
+
+/// The numbers of those that were removed, and of those that were set aside as damaged with the name they have now.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub(super) fn absent(directory: &Path) -> io::Result<(BTreeSet<u64>, BTreeMap<u64, String>)> {
+    let (mut stubs, mut aside) = (BTreeSet::new(), BTreeMap::new());
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let Some((digits, rest)) = name.split_once('.') else { continue };
+        let (6.., Ok(number)) = (digits.len(), digits.parse()) else { continue };
+        if rest == "pruned" {
+            stubs.insert(number);
+        } else if rest.starts_with("live.sqlite.damaged-") {
+            aside.insert(number, name);
+        }
+    }
+    Ok((stubs, aside))
 }
 
 /// The write-ahead log of a segment.

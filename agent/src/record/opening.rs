@@ -316,11 +316,14 @@ fn prune(directory: &Path, retention: &Retention, queue: &Weak<Queue>) -> Result
             tracing::warn!(path = %due.path.display(), "not removed: nothing signed can stand for all of it");
             return Ok(());
         };
-        let detail = format!("segment {} is removed: {}", due.number, due.why);
-        let event = EventRecord { detail: Some(detail), ..EventRecord::new(EventKind::Pruned, Timestamps::now()) };
+        let event = EventRecord { detail: Some(due.told()), ..EventRecord::new(EventKind::Pruned, Timestamps::now()) };
         let (reply, recorded) = oneshot::channel();
         let told = queue.upgrade().is_some_and(|q| q.try_add_now(Command::Event { event: Box::new(event), reply }));
-        if !told || !matches!(recorded.blocking_recv(), Ok(Ok(()))) {
+        let (reply, synced) = oneshot::channel();
+        // A stub without this record is a removal by somebody else: the record is on the disk first.
+        let told = told && queue.upgrade().is_some_and(|queue| queue.try_add_now(Command::Flush(reply)));
+        let on_disk = || matches!((recorded.blocking_recv(), synced.blocking_recv()), (Ok(Ok(())), Ok(Ok(()))));
+        if !told || !on_disk() {
             return Ok(());
         }
         retain::remove(directory, &due, &edge, &note)?;

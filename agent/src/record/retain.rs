@@ -27,6 +27,18 @@ pub(super) struct Due {
     pub(super) why: String,
 }
 
+impl Due {
+    /// What is recorded of its removal.
+    pub(super) fn told(&self) -> String {
+        format!("segment {} is removed: {}", self.number, self.why)
+    }
+}
+
+/// The segment whose removal a record tells of.
+pub(super) fn removed(told: &str) -> Option<u64> {
+    told.strip_prefix("segment ")?.split_once(" is removed: ")?.0.parse().ok()
+}
+
 /// What may be removed now: finalised segments from the oldest on, up to the first that has to stay.
 ///
 /// # Errors

@@ -196,6 +196,10 @@ fn show(report: &Report, own: bool, kept: Option<&Head>, screen: &mut Screen) ->
     if own {
         screen.line("  nobody but the store vouches for its keys: give the one you know with --key")?;
     }
+    if whole && kept.is_some() && !report.compared {
+        let said = "  the checkpoint was not compared: what it was signed over is not there any more";
+        screen.line(&screen.tinted(said, Tone::Warn))?;
+    }
     if kept.is_none() {
         screen.line("  a cut end shows only to a checkpoint kept elsewhere: --checkpoint FILE")?;
     }

@@ -14,11 +14,12 @@ use super::{block_on, end, identity, start};
 use crate::record::ledger::mark;
 use crate::record::proof::{Checkpoint, Frontier, Head, KeyName, Signer, public_keys};
 use crate::record::request::Durability;
+use crate::record::retain::{self, Due};
 use crate::record::schema::LEDGER;
 use crate::record::verify::{Damage, Report, retold, verify};
 use crate::record::{
     Evidence, EvidenceError, Filter, Options, Outcome, Recorder, Retention, Role, SessionExtra, SessionStart, Store,
-    evidence, file, set_hold,
+    evidence, file, segment, set_hold,
 };
 
 /// A store of four segments, the last of them live, with two sessions each.
@@ -275,6 +276,24 @@ fn segments_that_are_missing_swapped_or_altered_are_named() {
     fs::remove_file(closed(dir.path(), 2)).unwrap();
     assert_eq!(first(&dir), (Damage::MissingSegment, 2));
 
+    // Whoever may write the store can make a stub that is in order, of the segment's own last checkpoint.
+    let remove = |dir: &TempDir, number: u64| {
+        let path = closed(dir.path(), number);
+        let (edge, note) = segment::last_words(&path).unwrap().unwrap();
+        let due = Due { number, path, why: String::new() };
+        retain::remove(&file::directory(dir.path()), &due, &edge, &note).unwrap();
+    };
+    for number in [1, 2] {
+        let dir = copy(whole.path());
+        remove(&dir, number);
+        assert_eq!(first(&dir), (Damage::MissingSegment, number));
+    }
+
+    let dir = copy(whole.path());
+    let live = file::segments(&file::directory(dir.path())).unwrap().pop().unwrap();
+    fs::rename(live.path, file::live(&file::directory(dir.path()), u64::MAX)).unwrap();
+    assert_eq!(first(&dir), (Damage::MissingSegment, 4));
+
     let dir = copy(whole.path());
     let aside = dir.path().join("aside");
     fs::rename(closed(dir.path(), 2), &aside).unwrap();
@@ -462,6 +481,9 @@ fn what_is_removed_in_order_leaves_a_store_that_is_whole_and_a_hold_keeps_it() {
     assert_eq!(numbers(), [4], "what is written to stays");
     let report = check(dir.path(), None);
     assert_eq!((report.findings.as_slice(), report.pruned), (&[][..], 3));
+    let old = Head { size: 1, root: Frontier::new().root() };
+    let report = check(dir.path(), Some(&old));
+    assert!(report.is_whole() && !report.compared, "nothing that old is there to be compared");
     prove_the_last(dir.path());
 
     // A stub that was changed stands for nothing.

@@ -97,6 +97,9 @@ pub struct Report {
     pub checkpoints: u64,
     /// Size of the log under the last of them.
     pub signed: u64,
+    /// Whether the checkpoint from elsewhere met the log as it was then: not when records that it ends with are not there
+    /// any more.
+    pub compared: bool,
     /// What is wrong, in the order of the log; of damage that hides what follows only the first.
     pub findings: Vec<Finding>,
 }
@@ -119,11 +122,12 @@ pub type ReadNote<'a> = &'a dyn Fn(&str) -> Result<Head, String>;
 pub fn verify(state_dir: &Path, read_note: ReadNote<'_>, kept: Option<&Head>) -> Result<Report, RecordError> {
     let directory = file::directory(state_dir);
     let segments = file::segments(&directory).map_err(|e| RecordError::file("list", &directory, e))?;
+    let (stubs, aside) = file::absent(&directory).map_err(|e| RecordError::file("list", &directory, e))?;
     let mut walk = Walk::new(&directory, read_note, kept);
     let mut expected = 1;
     for segment in &segments {
-        walk.skip(expected..segment.number);
-        expected = segment.number + 1;
+        walk.skip(expected..segment.number, &stubs, &aside);
+        expected = segment.number.saturating_add(1);
         if !walk.segment(segment)? {
             break;
         }

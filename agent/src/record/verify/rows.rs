@@ -117,6 +117,12 @@ impl Reader<'_> {
         self.row.get::<_, i64>(at + 2).unwrap_or_default().cast_unsigned()
     }
 
+    /// A column as text, by its name.
+    pub(super) fn text(&self, name: &str) -> String {
+        let at = self.table.columns.iter().position(|(column, _)| *column == name);
+        at.and_then(|at| self.row.get(at + 2).ok()).unwrap_or_default()
+    }
+
     /// A column as bytes.
     pub(super) fn bytes(&self, at: usize) -> Vec<u8> {
         self.row.get::<_, Vec<u8>>(at + 2).unwrap_or_default()

@@ -1,6 +1,6 @@
 //! One segment after another, along the log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -10,8 +10,8 @@ use super::rows::{Found, Reader, Tables};
 use super::{Damage, Finding, ReadNote, Report, nothing};
 use crate::record::file::{SegmentFile, connect_read_only};
 use crate::record::proof::{Frontier, Hash, Head};
-use crate::record::schema::{SEALED, SEGMENT};
-use crate::record::{RecordError, segment};
+use crate::record::schema::{EVENT, SEALED, SEGMENT};
+use crate::record::{EventKind, RecordError, retain, segment};
 
 /// How far around its place the number of a moved row is looked for.
 const NEAR: u64 = 512;
@@ -30,6 +30,8 @@ pub(super) struct Walk<'a> {
     closed: Vec<SegmentFile>,
     /// The record before which everything is proven by a signature.
     proven: u64,
+    /// The last segment a stub stands for. What tells of its removal is in one of those after it.
+    unexplained: Option<u64>,
 }
 
 /// Checkpoints of a segment by the size they were signed over.
@@ -46,6 +48,7 @@ impl<'a> Walk<'a> {
             sealed: BTreeMap::new(),
             closed: Vec::new(),
             proven: 0,
+            unexplained: None,
         }
     }
 
@@ -55,20 +58,40 @@ impl<'a> Walk<'a> {
     }
 
     /// Segments that are not there: each needs a stub that says so.
-    pub(super) fn skip(&mut self, numbers: Range<u64>) {
-        for number in numbers {
-            match segment::read_stub(&self.directory, number, self.read_note) {
+    pub(super) fn skip(&mut self, numbers: Range<u64>, stubs: &BTreeSet<u64>, aside: &BTreeMap<u64, String>) {
+        let mut next = numbers.start;
+        for number in stubs.range(numbers.clone()) {
+            self.miss(next..*number, aside);
+            next = number + 1;
+            match segment::read_stub(&self.directory, *number, self.read_note) {
+                // Only the oldest are ever removed.
+                Ok(_) if self.report.segments > 0 => {
+                    let detail = "it was removed while older ones were kept".to_owned();
+                    self.find(Damage::MissingSegment, *number, Some((self.log.size(), None)), detail);
+                }
                 Ok(log) => {
                     self.report.pruned += 1;
                     self.log = log;
                     self.proven = self.log.size();
+                    self.unexplained = Some(*number);
                 }
-                Err(why) => {
-                    let at = self.log.size();
-                    self.find(Damage::MissingSegment, number, Some((at, None)), why);
-                }
+                Err(why) => self.find(Damage::MissingSegment, *number, Some((self.log.size(), None)), why),
             }
         }
+        self.miss(next..numbers.end, aside);
+    }
+
+    /// Segments without a stub, which are one finding, however many.
+    fn miss(&mut self, numbers: Range<u64>, aside: &BTreeMap<u64, String>) {
+        if numbers.is_empty() {
+            return;
+        }
+        let detail = match (aside.get(&numbers.start), numbers.end - numbers.start) {
+            (Some(name), _) => format!("it was set aside as damaged, and is {name} now"),
+            (None, 1) => "it is not there, and no stub stands for it".to_owned(),
+            (None, _) => format!("it and those to {} are not there, and no stub stands for them", numbers.end - 1),
+        };
+        self.find(Damage::MissingSegment, numbers.start, Some((self.log.size(), None)), detail);
     }
 
     /// Verifies one segment; false when nothing after it can be verified.
@@ -99,13 +122,16 @@ impl<'a> Walk<'a> {
         let mut rows = tables.merge()?;
         let (mut first, mut contradicted) = (true, None::<(u64, Hash)>);
         loop {
-            let (mut trouble, mut opening, mut sealing) = (None, None, None);
+            let (mut trouble, mut opening, mut sealing, mut removed) = (None, None, None, None);
             let expected = self.log.size();
             let found = rows.next(&mut |found, reader| {
                 if found.table.code == SEGMENT.code {
                     opening = Some((reader.number(0), reader.bytes(5), reader.bytes(6)));
                 } else if found.table.code == SEALED.code {
                     sealing = <[u8; 32]>::try_from(reader.bytes(3)).ok().map(|sha256| (reader.number(0), sha256));
+                }
+                if found.table.code == EVENT.code && reader.text("kind") == EventKind::Pruned.as_str() {
+                    removed = retain::removed(&reader.text("detail"));
                 }
                 if !found.is_whole() {
                     trouble = Some(diagnose(found, reader));
@@ -144,6 +170,7 @@ impl<'a> Walk<'a> {
             let tile = self.log.append(found.hash);
             contradicted = tile.filter(|(index, root)| tiles.get(index).is_some_and(|stored| stored != root));
             self.sealed.extend(sealing);
+            self.unexplained = self.unexplained.filter(|number| removed != Some(*number));
             if !self.stamped(number, &mut stamps) {
                 return Ok(());
             }
@@ -201,6 +228,7 @@ impl<'a> Walk<'a> {
     fn stamped(&mut self, number: u64, stamps: &mut Stamps) -> bool {
         let size = self.log.size();
         let kept = self.kept.filter(|kept| kept.size == size).map(|kept| Ok(kept.root));
+        self.report.compared |= kept.is_some();
         let here = stamps.remove(&size).unwrap_or_default();
         for stamp in here.into_iter().chain(kept) {
             match stamp {
@@ -258,6 +286,10 @@ impl<'a> Walk<'a> {
                 let detail = format!("{} is not the file that a later segment names", file.path.display());
                 self.find(Damage::AlteredFile, file.number, None, detail);
             }
+        }
+        if let Some(number) = self.unexplained.filter(|_| self.report.findings.is_empty()) {
+            let detail = "a stub stands for it, and no record tells of its removal".to_owned();
+            self.find(Damage::MissingSegment, number, None, detail);
         }
         let size = self.log.size();
         if let Some(kept) = self.kept
