@@ -141,6 +141,11 @@ pub(super) fn own_closed(path: &Path) -> Result<(), RecordError> {
     own(path, CLOSED_MODE, audit_group(Path::new("/etc/group")))
 }
 
+/// The same for what is changed later.
+pub(super) fn own_open(path: &Path) -> Result<(), RecordError> {
+    own(path, FILE_MODE, audit_group(Path::new("/etc/group")))
+}
+
 fn own(path: &Path, mode: u32, group: Option<u32>) -> Result<(), RecordError> {
     fs::set_permissions(path, Permissions::from_mode(mode))
         .map_err(|e| RecordError::file("set the mode of", path, e))?;

@@ -10,7 +10,6 @@ use tokio::sync::oneshot;
 
 use super::checkpoint::Checkpointer;
 use super::command::Command;
-use super::file::SegmentFile;
 use super::intents::{self, Intents};
 use super::ledger::{Ledger, read_head};
 use super::options::Options;
@@ -58,18 +57,11 @@ pub(super) fn start(state_dir: &Path, options: &Options, role: Role) -> Result<A
     let lock = (role == Role::Daemon).then(|| file::lock_for_daemon(directory)).transpose()?;
     let opening = file::lock_for_opening(directory)?;
     let stamper = Stamper::open(state_dir, directory, options, role)?;
-    let (mut live, damaged) = find_live(directory, &stamper)?;
-    let mut ledger = Ledger::new(live.log()?);
-    let (abandoned, mut row) = register(&live, &mut ledger, &stamper, role)?;
-    let mut rows = Rows::new(ledger, row);
-    if live.is_closed()? {
-        // Closed by a daemon that was killed before it had begun the next.
-        let next = Live::open(directory, live.number + 1, stamper.origin(), rows.ledger.committed())?;
-        let mut ledger = Ledger::new(next.log()?);
-        row = register(&next, &mut ledger, &stamper, role)?.1;
-        (live, rows) = (next, Rows::new(ledger, row));
-    }
-    abandoned.writers.iter().for_each(|writer| intents::forget(&live.path, *writer));
+    let mut others = Reserve::of_another(directory);
+    let enter = || enter(directory, &stamper, role);
+    let entered = if role == Role::Daemon { enter() } else { others.or_spend(enter) };
+    let Entered { live, rows, abandoned, damaged } = entered?;
+    let row = rows.writer;
     drop(opening);
     if abandoned.sessions > 0 {
         tracing::warn!(sessions = abandoned.sessions, "ended sessions that a killed process left open");
@@ -80,7 +72,7 @@ pub(super) fn start(state_dir: &Path, options: &Options, role: Role) -> Result<A
     let checkpointer = Checkpointer::start(&live.path)?;
     let reserve = match role {
         Role::Daemon => Reserve::keep(directory, &live.path),
-        Role::Exec => Reserve::of_another(directory, &live.path),
+        Role::Exec => others,
     };
     let mut place = Place {
         directory: directory.to_owned(),
@@ -103,26 +95,65 @@ pub(super) fn start(state_dir: &Path, options: &Options, role: Role) -> Result<A
     Ok(queue)
 }
 
+/// A segment this writer is registered in.
+struct Entered {
+    live: Live,
+    rows: Rows,
+    abandoned: writers::Abandoned,
+    damaged: Option<EventRecord>,
+}
+
+/// Opens the segment that is written, under the lock for that, and registers this writer in it.
+fn enter(directory: &Path, stamper: &Stamper, role: Role) -> Result<Entered, RecordError> {
+    let (mut live, damaged) = find_live(directory, stamper, role)?;
+    let mut ledger = Ledger::new(live.log()?);
+    let (abandoned, row) = register(&live, &mut ledger, stamper, role)?;
+    let mut rows = Rows::new(ledger, row);
+    if live.is_closed()? {
+        // Closed by a daemon that was killed before it had begun the next.
+        let next = Live::open(directory, live.number + 1, stamper.origin(), rows.ledger.committed())?;
+        let mut ledger = Ledger::new(next.log()?);
+        let row = register(&next, &mut ledger, stamper, role)?.1;
+        (live, rows) = (next, Rows::new(ledger, row));
+    }
+    abandoned.writers.iter().for_each(|writer| intents::forget(&live.path, *writer));
+    Ok(Entered { live, rows, abandoned, damaged })
+}
+
 /// Opens the segment that is written, or begins the first. One that is damaged is set aside, and another begun where the
-/// last checkpoint says that the log stood.
-fn find_live(directory: &Path, stamper: &Stamper) -> Result<(Live, Option<EventRecord>), RecordError> {
-    let found = file::segments(directory).map_err(|e| RecordError::file("list", directory, e))?;
+/// log stood: at the end of the segment before, or further on by the last checkpoint.
+fn find_live(directory: &Path, stamper: &Stamper, role: Role) -> Result<(Live, Option<EventRecord>), RecordError> {
+    let failed = |e| RecordError::file("list", directory, e);
+    let found = file::segments(directory).map_err(failed)?;
+    let (_, aside) = file::absent(directory).map_err(failed)?;
     let origin = stamper.origin();
-    let number = match found.last() {
-        None => 1,
-        Some(SegmentFile { number, live, .. }) => number + u64::from(!live),
-    };
+    let number = found.last().map_or(1, |last| last.number + u64::from(!last.live));
+    // Who set one aside may have been killed, or found the disk full, before another was begun.
+    let number = aside.keys().next_back().map_or(number, |last| number.max(last + 1));
+    let is_new = found.iter().all(|segment| segment.number != number);
     // Only a segment that has to be begun asks where the log stood before.
     let before = found.iter().rev().find(|segment| segment.number < number);
-    let log = before.map_or(Ok(Frontier::new()), |before| log_of(&before.path))?;
+    let end = before.map_or(Ok(Frontier::new()), |before| log_of(&before.path))?;
+    let known = damage::last_known(directory);
+    let (is_lost, log) = if known.size() > end.size() { (is_new, known) } else { (false, end) };
     match Live::open(directory, number, origin, &log) {
         Err(RecordError::Corrupt { path }) => {
-            let known = damage::last_known(directory);
-            let event = set_aside(&path, &known)?;
-            Ok((Live::open(directory, number + 1, origin, &known)?, Some(event)))
+            // A daemon that runs writes it on, and finds out itself.
+            let alone = (role == Role::Exec).then(|| file::lock_for_daemon(directory)).transpose();
+            let _alone = alone.map_err(|_| RecordError::Corrupt { path: path.clone() })?;
+            let event = set_aside(&path, &log)?;
+            Ok((Live::open(directory, number + 1, origin, &log)?, Some(event)))
         }
-        opened => Ok((opened?, None)),
+        opened => Ok((opened?, is_lost.then(|| lost(&log)))),
     }
+}
+
+/// What there is to record when records were signed and are not there.
+fn lost(known: &Frontier) -> EventRecord {
+    let size = known.size();
+    let detail = format!("the last segment was not there any more; the log goes on after its first {size} records");
+    tracing::error!("{detail}");
+    EventRecord { detail: Some(detail), ..EventRecord::new(EventKind::StoreDamaged, Timestamps::now()) }
 }
 
 /// Sets a damaged segment aside; returns what there is to record of it.
@@ -191,6 +222,10 @@ impl Place {
         let (checkpointer, stamper) = with;
         let failed = |e| RecordError::sqlite("begin another segment after", &live.path, e);
         let number = live.number + 1;
+        // One that came since that was looked at wrote to a file that is removed.
+        if writers::are_others(&live.conn, rows.writer).map_err(failed)? {
+            return Err(RecordError::Busy { path: live.path.clone() });
+        }
         // What the next one goes on from must not be lost where that one's name is kept.
         checkpointer.sync()?;
         // One that an earlier attempt left began where the log is no more.
@@ -317,6 +352,9 @@ fn prune(directory: &Path, retention: &Retention, queue: &Weak<Queue>) -> Result
             return Ok(());
         };
         let event = EventRecord { detail: Some(due.told()), ..EventRecord::new(EventKind::Pruned, Timestamps::now()) };
+        if retain::is_held(directory, due.number) {
+            return Ok(());
+        }
         let (reply, recorded) = oneshot::channel();
         let told = queue.upgrade().is_some_and(|q| q.try_add_now(Command::Event { event: Box::new(event), reply }));
         let (reply, synced) = oneshot::channel();

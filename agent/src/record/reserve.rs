@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FallocateFlags, fallocate, ftruncate};
+use rustix::fs::{FallocateFlags, fallocate, ftruncate, statvfs};
 
 use super::RecordError;
 
@@ -25,12 +25,27 @@ pub(super) struct Reserve {
     /// 0 on a disk that has nothing to spare.
     size: u64,
     spent: bool,
+    /// Who put it by does so again.
+    ours: bool,
 }
 
 impl Reserve {
-    /// What another process put by, for who writes beside it.
-    pub(super) fn of_another(directory: &Path, segment: &Path) -> Self {
-        Self { path: directory.join("reserve"), segment: segment.to_owned(), size: 0, spent: false }
+    /// What another process put by, for who writes beside it or in its absence.
+    pub(super) fn of_another(directory: &Path) -> Self {
+        let (path, segment) = (directory.join("reserve"), directory.to_owned());
+        Self { path, segment, size: 0, spent: false, ours: false }
+    }
+
+    /// Does what a full disk refused once more on the space that was put by: an operator's deed begins with opening the
+    /// store.
+    pub(super) fn or_spend<T>(&mut self, mut run: impl FnMut() -> Result<T, RecordError>) -> Result<T, RecordError> {
+        match run() {
+            Err(RecordError::Full { .. }) if self.path.exists() => {
+                self.spend();
+                run()
+            }
+            outcome => outcome,
+        }
     }
 
     /// Puts space by.
@@ -43,7 +58,7 @@ impl Reserve {
         if size == 0 {
             tracing::warn!(path = %path.display(), "no space could be put by for operators' deeds: the disk is nearly full");
         }
-        Self { path, segment: segment.to_owned(), size, spent: false }
+        Self { path, segment: segment.to_owned(), size, spent: false, ours: true }
     }
 
     /// Gives the space back to the file system.
@@ -65,7 +80,8 @@ impl Reserve {
 
     /// Puts the space by again; true when there is enough, and recording goes on.
     pub(super) fn renew(&mut self) -> bool {
-        if self.spent && fill(&self.path, self.size.max(LEAST)) {
+        let renewed = || if self.ours { fill(&self.path, self.size.max(LEAST)) } else { has_room(&self.segment) };
+        if self.spent && renewed() {
             self.spent = false;
             tracing::warn!("there is space for the store again");
         }
@@ -96,6 +112,35 @@ fn fill(path: &Path, size: u64) -> bool {
     }
 }
 
+/// Whether there is as much as would be put by and left.
+fn has_room(directory: &Path) -> bool {
+    statvfs(directory).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) >= LEAST * PART)
+}
+
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_put_by_is_spent_on_opening_once_and_never_made_smaller_by_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("reserve");
+        let full = || Err::<(), _>(RecordError::Full { path: dir.path().to_owned() });
+        let mut reserve = Reserve::of_another(dir.path());
+        let mut tries = 0;
+        assert!(reserve.or_spend(|| full().inspect_err(|_| tries += 1)).is_err());
+        assert_eq!((tries, reserve.is_spent()), (1, false), "there was nothing to spend");
+
+        fs::write(&path, vec![0; 1 << 20]).unwrap();
+        let outcome = reserve.or_spend(|| if path.exists() { full() } else { Ok(()) });
+        assert!(outcome.is_ok() && reserve.is_spent());
+
+        fs::write(&path, vec![0; 1 << 20]).unwrap();
+        assert!(reserve.renew());
+        assert_eq!(fs::metadata(&path).unwrap().len(), 1 << 20, "it is the daemon's");
+    }
 }

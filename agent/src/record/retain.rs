@@ -93,11 +93,16 @@ fn contents(path: &Path) -> Result<(i64, BTreeSet<String>), RecordError> {
     read().map_err(|e| RecordError::sqlite("read", path, e))
 }
 
-/// Removes a segment after its stub is on the disk.
+/// Removes a segment after its stub is on the disk; not one that was placed under hold meanwhile.
 ///
 /// # Errors
 /// When the stub cannot be written: then the segment stays.
 pub(super) fn remove(directory: &Path, due: &Due, edge: &[u8], note: &str) -> Result<(), RecordError> {
+    let _opening = file::lock_for_opening(directory)?;
+    if is_held(directory, due.number) {
+        tracing::warn!(segment = due.number, "it was placed under hold in the last moment, and stays");
+        return Ok(());
+    }
     let (stub, making) = (file::stub(directory, due.number), directory.join(format!("{:06}.stub", due.number)));
     let edge: String = edge.iter().map(|byte| format!("{byte:02x}")).collect();
     let written = fs::write(&making, format!("{edge}\n{note}")).and_then(|()| fs::File::open(&making)?.sync_all());
@@ -140,8 +145,15 @@ fn hold(directory: &Path, number: u64) -> PathBuf {
 pub fn set_hold(state_dir: &Path, number: u64, reason: Option<&str>) -> Result<(), RecordError> {
     let directory = file::directory(state_dir);
     let path = hold(&directory, number);
+    // Under this lock nothing is removed.
+    let _opening = file::lock_for_opening(&directory)?;
+    let is_there = [file::live(&directory, number), file::closed(&directory, number)].iter().any(|path| path.exists());
     let done = match reason {
-        Some(reason) => fs::write(&path, reason).and_then(|()| fs::File::open(&path)?.sync_all()),
+        Some(_) if !is_there => Err(io::Error::new(io::ErrorKind::NotFound, "the segment is not there any more")),
+        Some(reason) => fs::write(&path, reason).and_then(|()| {
+            file::own_open(&path).map_err(io::Error::other)?;
+            fs::File::open(&path)?.sync_all()
+        }),
         None => match fs::remove_file(&path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
             done => done,

@@ -77,7 +77,7 @@ impl Writer {
                 self.queue.close();
                 closing = Some(reply);
             } else if closing.is_none() && self.is_full_grown() {
-                self.change_segment();
+                closing = self.change_segment();
             }
         }
         let outcome = self.finish();
@@ -314,8 +314,9 @@ impl Writer {
             && writers::are_others(&self.live.conn, self.rows.writer).is_ok_and(|others| !others)
     }
 
-    /// Closes the segment and goes on in another. When none can be begun, everything stays as it is.
-    fn change_segment(&mut self) {
+    /// Closes the segment and goes on in another. When none can be begun, everything stays as it is. Returns who asked to
+    /// close meanwhile, and is told when that is done.
+    fn change_segment(&mut self) -> Option<Reply> {
         let waiting = self.queue.pause();
         let closing = self.serve(waiting);
         self.stamp_now();
@@ -329,11 +330,10 @@ impl Writer {
                 tracing::error!(%error, "another segment could not be begun; this one goes on");
             }
         }
-        if let Some(reply) = closing {
-            // Nobody closes while a segment is being changed but by closing the queue as well.
-            let _ = reply.send(Ok(()));
+        if closing.is_some() {
             self.queue.close();
         }
+        closing
     }
 
     fn finish(mut self) -> Result<(), RecordError> {

@@ -91,6 +91,8 @@ impl Tail {
         if let Some(index) = index
             && let Some(segment) = newer.segment(index)?
         {
+            // After damage the log goes on from its last checkpoint, which is before what was read.
+            self.next = segment.one("SELECT seq FROM segment", Vec::new(), |row| row.get(0))?.unwrap_or(self.next);
             (self.number, self.segment) = (newer.number(index), Some(segment));
         }
         self.store = newer;

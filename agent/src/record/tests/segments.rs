@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{at, block_on, end, identity, start};
+use crate::record::ledger::{Ledger, read_head};
 use crate::record::proof::{Checkpoint, KeyPlaces, Keys};
 use crate::record::request::{Direction, Durability, RequestRecord, ResponseRecord, Status};
 use crate::record::{
     Decision, EventKind, EventRecord, Options, Outcome, PayloadLimits, RecordError, Recorder, Role, SessionId,
-    Timestamps, file,
+    Timestamps, file, writers,
 };
 
 pub(super) fn request(session: SessionId, n: u64) -> RequestRecord {
@@ -105,6 +106,27 @@ fn a_full_grown_segment_is_finalised_and_open_sessions_go_on_in_the_next() {
         conn.query_row("SELECT outcome, continues FROM sessions", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
     assert_eq!(outcome, "completed");
     assert!(continues.is_some());
+}
+
+#[test]
+fn who_comes_while_a_segment_is_about_to_be_changed_keeps_it_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let directory = file::directory(dir.path());
+    let options = Options { segment_size: 1, ..Options::default() };
+    let recorder = Recorder::open_as(dir.path(), Role::Daemon, &options).unwrap();
+    let opening = file::lock_for_opening(&directory).unwrap();
+    block_on(recorder.event(EventRecord::new(EventKind::Detached, Timestamps::now()))).unwrap();
+    // The daemon found the segment full grown, nobody else in it, and waits for the lock.
+    std::thread::sleep(Duration::from_millis(500));
+    let conn = file::connect(&super::segment(dir.path())).unwrap();
+    let mut ledger = Ledger::new(read_head(&conn).unwrap());
+    ledger.begin(&conn).unwrap();
+    writers::register(&conn, &mut ledger, Role::Exec).unwrap();
+    ledger.commit(&conn).unwrap();
+    drop(opening);
+    block_on(recorder.flush()).unwrap();
+    assert_eq!(numbers(&directory), [(1, true)]);
+    block_on(recorder.close()).unwrap();
 }
 
 #[test]

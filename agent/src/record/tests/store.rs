@@ -7,6 +7,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::{at, block_on, end, identity, segment, start};
+use crate::record::read::{Followed, Tail};
 use crate::record::{
     Decision, EventKind, EventRecord, Filter, Outcome, RecordError, Recorder, SessionId, Store, StoreError, file,
     schema,
@@ -175,15 +176,7 @@ fn what_is_no_store_is_refused_with_advice() {
 #[test]
 fn a_damaged_segment_is_kept_as_evidence_and_recording_goes_on() {
     let dir = tempfile::tempdir().unwrap();
-    // Closed in order, so that no page is found in the log instead.
-    block_on(async {
-        let recorder = Recorder::open(dir.path()).unwrap();
-        recorder.begin(start(&identity(1), "10.0.0.5:5432", 7)).await.unwrap();
-        recorder.close().await.unwrap();
-    });
-    let mut bytes = fs::read(segment(dir.path())).unwrap();
-    bytes[4096..].fill(0xa5);
-    fs::write(segment(dir.path()), &bytes).unwrap();
+    let bytes = damaged(dir.path());
     let recorder = Recorder::open(dir.path()).unwrap();
     block_on(recorder.begin(start(&identity(1), "10.0.0.6:5432", 8))).unwrap();
     let store = Store::open_read_only(dir.path()).unwrap();
@@ -194,6 +187,76 @@ fn a_damaged_segment_is_kept_as_evidence_and_recording_goes_on() {
     let entries = fs::read_dir(dir.path().join("sessions")).unwrap();
     let aside = entries.map(|entry| entry.unwrap().path()).find(|path| detail.contains(path.to_str().unwrap()));
     assert_eq!(fs::read(aside.unwrap()).unwrap(), bytes, "as it was found");
+}
+
+/// A store with one session whose segment is damaged; it was closed in order, so that no page is found in the log instead.
+fn damaged(dir: &Path) -> Vec<u8> {
+    block_on(async {
+        let recorder = Recorder::open(dir).unwrap();
+        recorder.begin(start(&identity(1), "10.0.0.5:5432", 7)).await.unwrap();
+        recorder.close().await.unwrap();
+    });
+    let mut bytes = fs::read(segment(dir)).unwrap();
+    bytes[4096..].fill(0xa5);
+    fs::write(segment(dir), &bytes).unwrap();
+    bytes
+}
+
+fn first_of(dir: &Path, number: u64) -> (i64, Option<String>) {
+    let conn = file::connect_read_only(&file::live(&file::directory(dir), number)).unwrap();
+    let event = "SELECT seq, (SELECT detail FROM event WHERE kind = 'store-damaged') FROM segment";
+    conn.query_row(event, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+}
+
+#[test]
+fn who_is_killed_after_a_segment_was_set_aside_leaves_a_log_that_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    damaged(dir.path());
+    let size = i64::try_from(super::super::damage::last_known(&file::directory(dir.path())).size()).unwrap();
+    assert!(size > 0);
+    super::super::damage::set_aside(&segment(dir.path())).unwrap();
+    block_on(Recorder::open(dir.path()).unwrap().close()).unwrap();
+    let (first, event) = first_of(dir.path(), 2);
+    assert_eq!(first, size, "no number is given twice");
+    assert!(event.unwrap().contains("not there any more"));
+    block_on(Recorder::open(dir.path()).unwrap().close()).unwrap();
+}
+
+#[test]
+fn a_damaged_segment_that_a_daemon_writes_is_left_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = damaged(dir.path());
+    let daemon = file::lock_for_daemon(&file::directory(dir.path())).unwrap();
+    assert!(matches!(Recorder::open(dir.path()), Err(RecordError::Corrupt { .. })));
+    assert_eq!(fs::read(segment(dir.path())).unwrap(), bytes);
+    drop(daemon);
+    block_on(Recorder::open(dir.path()).unwrap().close()).unwrap();
+    assert!(!segment(dir.path()).exists());
+}
+
+#[test]
+fn who_follows_sees_what_is_recorded_after_a_damaged_segment() {
+    let dir = tempfile::tempdir().unwrap();
+    block_on(async {
+        let recorder = Recorder::open(dir.path()).unwrap();
+        for n in 0..9 {
+            recorder.begin(start(&identity(n), "10.0.0.5:5432", 7)).await.unwrap();
+        }
+        recorder.close().await.unwrap();
+    });
+    let store = Store::open_read_only(dir.path()).unwrap();
+    let mut tail = Tail::new(store, Filter::default()).unwrap();
+    // As after a damaged segment: the log goes on from a checkpoint, which is some records back.
+    super::super::damage::set_aside(&segment(dir.path())).unwrap();
+    fs::remove_file(file::directory(dir.path()).join("frontier")).unwrap();
+    let recorder = Recorder::open(dir.path()).unwrap();
+    block_on(recorder.begin(start(&identity(9), "10.0.0.9:22", 9))).unwrap();
+    let mut found = vec![];
+    for _ in 0..4 {
+        found.extend(tail.poll().unwrap().0);
+    }
+    let began = found.iter().filter(|one| matches!(one, Followed::Began(_))).count();
+    assert_eq!(began, 1, "{found:?}");
 }
 
 #[test]

@@ -290,6 +290,12 @@ fn segments_that_are_missing_swapped_or_altered_are_named() {
     }
 
     let dir = copy(whole.path());
+    set_hold(dir.path(), 1, Some("placed while it was being removed")).unwrap();
+    remove(&dir, 1);
+    assert!(closed(dir.path(), 1).exists());
+    assert!(set_hold(dir.path(), 99, Some("one that is not there")).is_err());
+
+    let dir = copy(whole.path());
     let live = file::segments(&file::directory(dir.path())).unwrap().pop().unwrap();
     fs::rename(live.path, file::live(&file::directory(dir.path()), u64::MAX)).unwrap();
     assert_eq!(first(&dir), (Damage::MissingSegment, 4));
