@@ -58,10 +58,10 @@ struct Habit {
 #[derive(Debug)]
 enum Requests {
     Sql(Sql),
-    /// Methods and paths.
-    Http(BTreeMap<String, BTreeSet<String>>),
-    /// Verbs, resources and namespaces.
-    Kubernetes(BTreeSet<(Option<String>, String, Option<String>)>),
+    /// Methods and hosts, and their paths: what has one address may have many hosts.
+    Http(BTreeMap<(String, String), BTreeSet<String>>),
+    /// Verbs, API groups with resources, and namespaces.
+    Kubernetes(BTreeSet<(Option<String>, (String, String), Option<String>)>),
     /// How, and which program.
     Ssh(BTreeSet<(String, Option<String>)>),
     /// Verbs; `None` when the protocol has none.
@@ -146,10 +146,13 @@ fn resource(words: &Vocabulary, question: &Question) -> Option<(String, Option<R
         }
         Resource::HttpRoute(route) => {
             let paths = BTreeSet::from([route.path.clone()]);
-            (inside(Kind::HttpRoute), Some(Requests::Http([(route.method.clone(), paths)].into())))
+            (
+                inside(Kind::HttpRoute),
+                Some(Requests::Http([((route.method.clone(), route.host.clone()), paths)].into())),
+            )
         }
-        Resource::KubernetesObject { resource, namespace, .. } => {
-            let one = (execute.verb.clone(), resource.clone(), namespace.clone());
+        Resource::KubernetesObject { group, resource, namespace, .. } => {
+            let one = (execute.verb.clone(), (group.clone(), resource.clone()), namespace.clone());
             (inside(Kind::KubernetesObject), Some(Requests::Kubernetes(BTreeSet::from([one]))))
         }
         Resource::SshCommand { how, program, .. } => {
@@ -186,8 +189,8 @@ impl Requests {
                 known.opaque |= more.opaque;
             }
             (Self::Http(known), Self::Http(more)) => {
-                for (method, paths) in more {
-                    known.entry(method).or_default().extend(paths);
+                for (route, paths) in more {
+                    known.entry(route).or_default().extend(paths);
                 }
             }
             (Self::Kubernetes(known), Self::Kubernetes(more)) => known.extend(more),
@@ -201,15 +204,18 @@ impl Requests {
     fn conditions(&self) -> Vec<String> {
         match self {
             Self::Sql(sql) => sql.conditions(),
-            Self::Http(methods) => {
-                let each = methods.iter().map(|(method, paths)| {
-                    format!("resource.method == {} && {}", quoted(method), one_of("resource.path", &all_quoted(paths)))
+            Self::Http(routes) => {
+                let each = routes.iter().map(|((method, host), paths)| {
+                    let (method, host) = (quoted(method), quoted(host));
+                    let paths = one_of("resource.path", &all_quoted(paths));
+                    format!("resource.method == {method} && resource.host == {host} && {paths}")
                 });
                 vec![any(each)]
             }
             Self::Kubernetes(all) => {
-                let each = all.iter().map(|(verb, resource, namespace)| {
-                    let mut parts = vec![format!("resource.resource == {}", quoted(resource))];
+                let each = all.iter().map(|(verb, (group, resource), namespace)| {
+                    let (group, resource) = (quoted(group), quoted(resource));
+                    let mut parts = vec![format!("resource.group == {group} && resource.resource == {resource}")];
                     parts.extend(verb.as_ref().map(|verb| format!("context.verb == {}", quoted(verb))));
                     parts.push(optional("namespace", namespace.as_deref()));
                     parts.join(" && ")
@@ -416,18 +422,26 @@ mod tests {
             let execute = Execute { resource, verb, kinds, statements, ..Execute::default() };
             question(BACKUP, 443, protocol, Asked::Execute(Arc::new(execute)))
         };
-        let route =
-            |path: &str| Resource::HttpRoute(Route { method: "GET".into(), host: "h".into(), path: path.into() });
-        let pod = |resource: &str| Resource::KubernetesObject {
-            group: String::new(),
+        let at = |host: &str, path: &str| {
+            Resource::HttpRoute(Route { method: "GET".into(), host: host.into(), path: path.into() })
+        };
+        let route = |path: &str| at("h", path);
+        let of = |group: &str, resource: &str| Resource::KubernetesObject {
+            group: group.into(),
             resource: resource.into(),
             namespace: Some("web".into()),
             name: None,
         };
+        let pod = |resource: &str| of("", resource);
         let ssh =
             |program: &str| Resource::SshCommand { how: "exec".into(), program: Some(program.into()), line: None };
         for (seen, other) in [
             (run(Protocol::Http, route("/a"), Some("get")), run(Protocol::Http, route("/b"), Some("get"))),
+            (run(Protocol::Http, route("/a"), Some("get")), run(Protocol::Http, at("admin", "/a"), Some("get"))),
+            (
+                run(Protocol::Kubernetes, pod("pods"), Some("list")),
+                run(Protocol::Kubernetes, of("metrics.k8s.io", "pods"), Some("list")),
+            ),
             (
                 run(Protocol::Kubernetes, pod("pods"), Some("list")),
                 run(Protocol::Kubernetes, pod("secrets"), Some("list")),
