@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::types::ValueRef;
@@ -21,6 +22,8 @@ pub(super) struct Live {
     pub(super) path: PathBuf,
     pub(super) conn: Connection,
     pub(super) opened: Timestamps,
+    /// Device and inode.
+    file: Option<(u64, u64)>,
 }
 
 /// A segment that was closed and finalised.
@@ -50,7 +53,13 @@ impl Live {
             Ok(Timestamps { wall_ns: row.get(0)?, boot_ns: row.get::<_, i64>(1)?.cast_unsigned() })
         });
         let opened = opened.map_err(failed)?;
-        Ok(Self { number, path, conn, opened })
+        let file = identity(&path);
+        Ok(Self { number, path, conn, opened, file })
+    }
+
+    /// Whether its file is where it was: not when another process set it aside.
+    pub(super) fn is_there(&self) -> bool {
+        identity(&self.path) == self.file
     }
 
     /// True when it was closed, by a daemon that was killed before it could begin the next.
@@ -70,6 +79,10 @@ impl Live {
     pub(super) fn log(&self) -> Result<Frontier, RecordError> {
         read_head(&self.conn).map_err(|e| RecordError::sqlite("read the head of", &self.path, e))
     }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
 }
 
 fn begin(conn: &Connection, number: u64, origin: &str, log: &Frontier) -> rusqlite::Result<()> {

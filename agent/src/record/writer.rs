@@ -231,12 +231,21 @@ impl Writer {
         if batch.iter().all(|c| matches!(c, Command::Flush(_) | Command::Close(_))) {
             return Ok(());
         }
+        self.may_write()?;
         let outcome = self.transact(batch);
         if outcome.is_err() {
             self.rows.roll_back(&self.live.conn);
         }
         self.checkpointer.committed();
         outcome.map_err(|e| RecordError::sqlite("write a record", &self.live.path, e))
+    }
+
+    /// Beside a daemon that set the segment aside, nothing written to it is in the log any more.
+    fn may_write(&self) -> Result<(), RecordError> {
+        if self.place.owns_store() || self.live.is_there() {
+            return Ok(());
+        }
+        Err(RecordError::Corrupt { path: self.live.path.clone() })
     }
 
     fn transact(&mut self, batch: &[Command]) -> rusqlite::Result<()> {
@@ -280,6 +289,9 @@ impl Writer {
     }
 
     fn stamp_now(&mut self) {
+        if self.may_write().is_err() {
+            return;
+        }
         if self.stamper.follow_rotation() {
             let (conn, rows) = (&self.live.conn, &mut self.rows);
             let introduced = rows.start(conn).and_then(|()| {
@@ -338,6 +350,7 @@ impl Writer {
 
     fn finish(mut self) -> Result<(), RecordError> {
         let sealed = self.place.wait_for_finaliser();
+        self.may_write()?;
         let failed = |e| RecordError::sqlite("close the store", &self.live.path, e);
         let end = SessionEnd {
             bytes_out: 0,

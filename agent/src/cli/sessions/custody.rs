@@ -47,6 +47,8 @@ pub(super) fn hold(
 }
 
 fn list(state_dir: &Path, screen: &mut Screen) -> Result<Exit, Failure> {
+    // Says what is the matter with a store that is not there or may not be read.
+    drop(Store::open_read_only(state_dir)?);
     let held = holds(state_dir).map_err(|e| Failure::caused(Exit::IO, &e))?;
     if screen.is_json() {
         let held: Vec<_> = held.iter().map(|(n, why)| serde_json::json!({ "segment": n, "reason": why })).collect();

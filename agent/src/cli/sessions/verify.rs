@@ -46,8 +46,15 @@ pub(super) fn run(state_dir: &Path, args: &Verify, screen: &mut Screen) -> Resul
 /// The keys to trust, and whether nobody but the store vouches for them.
 fn trusted(state_dir: &Path, named: &[String]) -> Result<(Vec<VerifierKey>, bool), Failure> {
     let failed = |what: String| Failure::new(Exit::NO_INPUT, what);
-    let parse =
-        |text: &str| text.parse::<VerifierKey>().map_err(|e| failed(format!("`{}` is no key: {e}", printable(text))));
+    let parse = |text: &str| {
+        text.parse::<VerifierKey>().map_err(|e| {
+            if text.starts_with("PRIVATE+KEY+") {
+                // It is told to nobody, least of all to a terminal or a log.
+                return failed("the key that signs is no key to verify with: give the public one".to_owned());
+            }
+            failed(format!("`{}` is no key: {e}", printable(text)))
+        })
+    };
     if !named.is_empty() {
         let mut keys = Vec::new();
         for key in named {
@@ -204,4 +211,20 @@ fn show(report: &Report, own: bool, kept: Option<&Head>, screen: &mut Screen) ->
         screen.line("  a cut end shows only to a checkpoint kept elsewhere: --checkpoint FILE")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_that_signs_is_not_told_when_it_is_given_by_mistake() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("checkpoint.key");
+        fs::write(&path, "PRIVATE+KEY+host+77ca1872+AXxnSECRET\n").unwrap();
+        for given in [path.to_str().unwrap(), "PRIVATE+KEY+host+77ca1872+AXxnSECRET"] {
+            let said = trusted(dir.path(), &[given.to_owned()]).unwrap_err().message().to_owned();
+            assert!(said.contains("is no key") && !said.contains("SECRET"), "{said}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The store as its users meet it: what returned is there, whoever is killed, reads or writes at the same time.
 
 mod crash;
+mod damage;
 mod roundtrip;
 mod segments;
 mod store;
