@@ -60,13 +60,15 @@ enum Requests {
     Sql(Sql),
     /// Methods and hosts, and their paths: what has one address may have many hosts.
     Http(BTreeMap<(String, String), BTreeSet<String>>),
-    /// Verbs, API groups with resources, and namespaces.
-    Kubernetes(BTreeSet<(Option<String>, (String, String), Option<String>)>),
+    Kubernetes(BTreeSet<KubernetesRequest>),
     /// How, and which program.
     Ssh(BTreeSet<(String, Option<String>)>),
     /// Verbs; `None` when the protocol has none.
     Other(BTreeSet<Option<String>>),
 }
+
+/// Verb, API group, resource and namespace.
+type KubernetesRequest = (Option<String>, String, String, Option<String>);
 
 #[derive(Debug, Default)]
 struct Sql {
@@ -152,7 +154,7 @@ fn resource(words: &Vocabulary, question: &Question) -> Option<(String, Option<R
             )
         }
         Resource::KubernetesObject { group, resource, namespace, .. } => {
-            let one = (execute.verb.clone(), (group.clone(), resource.clone()), namespace.clone());
+            let one = (execute.verb.clone(), group.clone(), resource.clone(), namespace.clone());
             (inside(Kind::KubernetesObject), Some(Requests::Kubernetes(BTreeSet::from([one]))))
         }
         Resource::SshCommand { how, program, .. } => {
@@ -213,7 +215,7 @@ impl Requests {
                 vec![any(each)]
             }
             Self::Kubernetes(all) => {
-                let each = all.iter().map(|(verb, (group, resource), namespace)| {
+                let each = all.iter().map(|(verb, group, resource, namespace)| {
                     let (group, resource) = (quoted(group), quoted(resource));
                     let mut parts = vec![format!("resource.group == {group} && resource.resource == {resource}")];
                     parts.extend(verb.as_ref().map(|verb| format!("context.verb == {}", quoted(verb))));

@@ -289,6 +289,13 @@ fn segments_that_are_missing_swapped_or_altered_are_named() {
         assert_eq!(first(&dir), (Damage::MissingSegment, number));
     }
 
+    // A copy of what is closed may lack the record of a removal.
+    let dir = copy(whole.path());
+    remove(&dir, 1);
+    let live = file::segments(&file::directory(dir.path())).unwrap().pop().unwrap();
+    fs::remove_file(live.path).unwrap();
+    assert_eq!(check(dir.path(), None).findings, []);
+
     let dir = copy(whole.path());
     set_hold(dir.path(), 1, Some("placed while it was being removed")).unwrap();
     remove(&dir, 1);
