@@ -1,0 +1,4 @@
+//! Whole streams: split anywhere, written back, arbitrary.
+
+mod messages;
+mod streams;
