@@ -19,6 +19,7 @@ pub mod rows;
 pub mod wire;
 
 pub mod session;
+pub mod value;
 
 #[cfg(test)]
 mod tests;
