@@ -22,10 +22,11 @@ pub(super) struct Header {
 }
 
 impl Header {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Bad> {
+    /// Reads the header of an array of this element type.
+    pub(super) fn read(reader: &mut Reader<'_>, expected: Oid) -> Result<Self, Bad> {
         let count = usize::try_from(reader.i32()?).map_err(|_| Bad)?;
         let (nulls, element) = (reader.i32()?, reader.u32()?);
-        if count > MOST_DIMENSIONS || !matches!(nulls, 0 | 1) {
+        if count > MOST_DIMENSIONS || !matches!(nulls, 0 | 1) || element != expected {
             return Err(Bad);
         }
         let mut dimensions = Vec::with_capacity(count);
@@ -51,9 +52,9 @@ impl Header {
     }
 }
 
-pub(super) fn read(oid: Oid, binary: &[u8], nested: u8) -> Result<String> {
+pub(super) fn read(oid: Oid, element: Oid, binary: &[u8], nested: u8) -> Result<String> {
     let (header, elements) = whole(oid, binary, |reader| {
-        let header = Header::read(reader)?;
+        let header = Header::read(reader, element)?;
         let mut elements = Vec::new();
         while !reader.is_empty() {
             elements.push(reader.value()?);
@@ -64,11 +65,11 @@ pub(super) fn read(oid: Oid, binary: &[u8], nested: u8) -> Result<String> {
         .dimensions
         .iter()
         .try_fold(1_usize, |product, (length, _)| product.checked_mul(usize::try_from(*length).unwrap_or(0)));
-    let empty = header.dimensions.is_empty() || count == Some(0);
-    if count.filter(|_| !empty).unwrap_or(0) != elements.len() {
+    let count = if header.dimensions.is_empty() { Some(0) } else { count };
+    if count != Some(elements.len()) {
         return Err(ValueError::Binary(oid));
     }
-    if empty {
+    if elements.is_empty() {
         return Ok("{}".to_owned());
     }
     let mut text = String::new();
@@ -272,8 +273,8 @@ fn lower_bounds(bounds: &str, lengths: &[i32]) -> Option<Vec<i32>> {
     lowers.filter(|lowers| lowers.len() == lengths.len() && bounds.split("][").count() == lengths.len())
 }
 
-pub(super) fn read_vector(oid: Oid, binary: &[u8]) -> Result<String> {
-    let text = read(oid, binary, 0)?;
+pub(super) fn read_vector(oid: Oid, element: Oid, binary: &[u8]) -> Result<String> {
+    let text = read(oid, element, binary, 0)?;
     let body = text.rsplit_once('=').map_or(&*text, |(_, body)| body);
     Ok(body.trim_matches(['{', '}']).replace(',', " "))
 }

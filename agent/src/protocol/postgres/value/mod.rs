@@ -193,8 +193,8 @@ fn read(oid: Oid, binary: &[u8], nested: u8) -> Result<String> {
     }
     match kind(oid).ok_or(ValueError::Unknown(oid))? {
         Kind::Scalar => scalar::read(oid, binary),
-        Kind::Array(_) => array::read(oid, binary, nested),
-        Kind::Vector(_) => array::read_vector(oid, binary),
+        Kind::Array(element) => array::read(oid, element, binary, nested),
+        Kind::Vector(element) => array::read_vector(oid, element, binary),
         Kind::Range(bound) => composite::read_range(oid, bound, binary, nested),
         Kind::Multirange(range) => composite::read_multirange(oid, range, binary, nested),
         Kind::Record => composite::read_record(oid, binary, nested),

@@ -78,9 +78,9 @@ fn binary(
             let new = change(Leaf { oid, text: &to_text(oid, cell)? });
             new.map(|text| from_text(oid, text.as_bytes())).transpose()
         }
-        Kind::Array(_) => {
+        Kind::Array(element) => {
             let (mut header, elements) = whole(oid, cell, |reader| {
-                let header = Header::read(reader)?;
+                let header = Header::read(reader, element)?;
                 let mut elements = Vec::new();
                 while !reader.is_empty() {
                     elements.push(reader.value()?);

@@ -92,6 +92,14 @@ fn values_that_are_not_of_their_type_are_refused() {
     }
     // What is infinite is not included, whatever its flag says.
     assert_eq!(to_text(3926, &[0x1E]).as_deref(), Ok("(,)"));
+    // An array of numbers that says it is one of texts.
+    let other = from_text(1009, b"{abcd}").unwrap();
+    assert_eq!(to_text(1007, &other), Err(ValueError::Binary(1007)));
+    assert!(rewrite(1007, Format::Binary, &other, &mut |_| None).is_err());
+    // Lengths whose product is beyond any number do not stand for an array of none.
+    let lengths = [i32::MAX.to_be_bytes(), [0; 4]].concat().repeat(6);
+    let huge = [&6_i32.to_be_bytes()[..], &[0; 4], &23_i32.to_be_bytes(), &lengths].concat();
+    assert_eq!(to_text(1007, &huge), Err(ValueError::Binary(1007)));
     assert_eq!(to_text(25, &[0xFF]), Err(ValueError::Encoding));
     assert_eq!(to_text(16_384, b"x"), Err(ValueError::Unknown(16_384)));
 }
