@@ -202,7 +202,7 @@ pub enum Policy {
     ///
     /// It does so by itself within a second of a change. Exits with 69 when they are wrong: the old ones stay.
     Reload,
-    /// Write policies that permit what was let through so far, and nothing more
+    /// Write policies that permit what was let through so far, and little else
     Suggest {
         /// Not older than: `30d` ago, `2026-01-31`
         #[arg(long, value_name = "TIME", value_parser = When::parse)]

@@ -1,7 +1,7 @@
-//! Policies that permit what was seen and nothing more, as a person would write them.
+//! Policies that permit what was seen and as little else as a person would write down.
 //!
-//! One policy for each workload, kind of question and thing that was asked about; what the requests touched becomes its
-//! conditions. The text is checked and every question put to it again, so what it does not permit is known.
+//! One policy for each workload, kind of question and thing that was asked about; all that the requests touched together
+//! becomes its conditions. The text is checked and every question put to it again, so what it does not permit is known.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

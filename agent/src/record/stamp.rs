@@ -1,7 +1,7 @@
 //! Checkpoints: what the log was at an instant, signed, stored, and told to whoever keeps it elsewhere.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -19,6 +19,9 @@ use super::{RecordError, Timestamps, damage};
 /// A session that ended is under a checkpoint this much later at the latest.
 const AFTER_END: Duration = Duration::from_secs(1);
 
+/// Between a note that was cut off and the next: more empty lines than are between two.
+const APART: &str = "\n\n\n";
+
 /// Signs when it is time to.
 #[derive(Debug)]
 pub(super) struct Stamper {
@@ -30,6 +33,8 @@ pub(super) struct Stamper {
     name: KeyName,
     every: Duration,
     file: Option<(PathBuf, File)>,
+    /// What was last written to it may be cut off.
+    torn: bool,
     stamped: u64,
     at: Instant,
     ended: bool,
@@ -51,7 +56,8 @@ impl Stamper {
             None => public_keys(state_dir)?.first().map(|key| key.name().clone()),
         };
         let opened = options.checkpoint_file.as_deref().map(append_to).transpose()?;
-        let file = options.checkpoint_file.clone().zip(opened);
+        let torn = opened.as_ref().is_some_and(|(_, whole)| !whole);
+        let file = options.checkpoint_file.clone().zip(opened.map(|(file, _)| file));
         Ok(Self {
             state_dir: state_dir.to_owned(),
             directory: directory.to_owned(),
@@ -60,6 +66,7 @@ impl Stamper {
             name: known.unwrap_or(name),
             every: options.checkpoint_every,
             file,
+            torn,
             stamped: 0,
             at: Instant::now(),
             ended: false,
@@ -133,13 +140,26 @@ impl Stamper {
         // The journal, or a file, is on its way to another host; that is where a cut end shows.
         tracing::info!(target: "sallyport::checkpoint", size, %root, %note, "checkpoint");
         if let Some((path, file)) = &mut self.file {
-            file.write_all(format!("{note}\n").as_bytes()).map_err(|e| RecordError::file("append to", path, e))?;
+            let apart = if std::mem::replace(&mut self.torn, true) { APART } else { "" };
+            let written = file.write_all(format!("{apart}{note}\n").as_bytes());
+            written.map_err(|e| RecordError::file("append to", path, e))?;
+            self.torn = false;
         }
         damage::remember(&self.directory, log)
     }
 }
 
-fn append_to(path: &Path) -> Result<File, RecordError> {
-    let opened = OpenOptions::new().append(true).create(true).mode(0o640).open(path);
-    opened.map_err(|e| RecordError::file("open", path, e))
+/// Opens a file of notes; says whether the last one in it is whole.
+fn append_to(path: &Path) -> Result<(File, bool), RecordError> {
+    let open = || -> io::Result<(File, bool)> {
+        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(path)?;
+        let length = file.seek(SeekFrom::End(0))?;
+        let mut end = [0; 2];
+        if length >= 2 {
+            file.seek(SeekFrom::End(-2))?;
+            file.read_exact(&mut end)?;
+        }
+        Ok((file, length == 0 || end == *b"\n\n"))
+    };
+    open().map_err(|e| RecordError::file("open", path, e))
 }

@@ -62,8 +62,14 @@ fn list(state_dir: &Path, screen: &mut Screen) -> Result<Exit, Failure> {
 }
 
 /// Puts a new key in force.
-pub(super) fn rotate_key(screen: &mut Screen, config: impl Fn() -> Result<Config, Failure>) -> Result<Exit, Failure> {
+pub(super) fn rotate_key(
+    state_dir: &Path,
+    screen: &mut Screen,
+    config: impl Fn() -> Result<Config, Failure>,
+) -> Result<Exit, Failure> {
     super::super::needs_root("sessions rotate-key")?;
+    // Says what is the matter where nothing was ever signed.
+    drop(Store::open_read_only(state_dir)?);
     let (old, new) = app::rotate_key(&config()?)?;
     if screen.is_json() {
         screen.json(&serde_json::json!({ "old": old, "new": new }))?;

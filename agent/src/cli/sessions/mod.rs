@@ -52,7 +52,7 @@ pub(super) fn run(
         Sessions::Export(args) => export::run(&store()?, args, keys, screen)?,
         Sessions::Verify(args) => return verify::run(state_dir, args, screen),
         Sessions::Hold(args) => return custody::hold(state_dir, args, screen, config),
-        Sessions::RotateKey => return custody::rotate_key(screen, config),
+        Sessions::RotateKey => return custody::rotate_key(state_dir, screen, config),
     }
     Ok(Exit::OK)
 }

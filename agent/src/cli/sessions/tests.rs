@@ -284,6 +284,22 @@ fn a_store_verifies_by_its_own_keys_by_those_given_and_by_a_checkpoint_kept_else
     let file = dir.path().join("keys/checkpoint.pub");
     assert_eq!(tried(dir.path(), &format!("sessions verify --key {}", file.display())).0, Ok(Exit::OK));
 
+    // What a full disk cut off is passed over, wherever it was cut; what is whole and wrong is not.
+    let whole = std::fs::read_to_string(&kept).unwrap();
+    let last = notes.last().unwrap();
+    for cut in [5, last.len() / 2, last.len() - 8] {
+        let torn = format!("{whole}{}\n\n\n{last}\n", &last[..last.floor_char_boundary(cut)]);
+        std::fs::write(&kept, torn).unwrap();
+        let (exit, text) = tried(dir.path(), &format!("sessions verify --checkpoint {}", kept.display()));
+        assert_eq!(exit, Ok(Exit::OK), "{cut}: {text}");
+        std::fs::write(&kept, format!("{whole}{}", &last[..last.floor_char_boundary(cut)])).unwrap();
+        let (exit, text) = tried(dir.path(), &format!("sessions verify --checkpoint {}", kept.display()));
+        assert_eq!(exit, Ok(Exit::OK), "{cut}: {text}");
+    }
+    std::fs::write(&kept, format!("{whole}{}\n", last.replacen('\n', "x\n", 1))).unwrap();
+    let (failed, _) = tried(dir.path(), &format!("sessions verify --checkpoint {}", kept.display()));
+    assert!(failed.unwrap_err().contains("not to be trusted"));
+
     // By another's key nothing is to be trusted.
     let (other, _) = written(None);
     let key = std::fs::read_to_string(other.path().join("keys/checkpoint.pub")).unwrap();

@@ -58,7 +58,7 @@ fn trusted(state_dir: &Path, named: &[String]) -> Result<(Vec<VerifierKey>, bool
     if !named.is_empty() {
         let mut keys = Vec::new();
         for key in named {
-            if key.contains('+') {
+            if key.contains('+') && !Path::new(key).exists() {
                 keys.push(parse(key)?);
                 continue;
             }
@@ -90,28 +90,55 @@ fn read(path: &Path) -> Result<String, Failure> {
     }
 }
 
-/// The largest checkpoint of a file. Notes follow one another with an empty line after each.
+/// The largest checkpoint of a file. Notes follow one another with an empty line after each; one that was cut off while it
+/// was written, by a full disk say, has more of them after it, or is the last.
 fn largest(path: &Path, read_note: &dyn Fn(&str) -> Result<Head, String>) -> Result<Head, Failure> {
     let text = read(path)?;
-    let mut notes = vec![String::new()];
-    let mut signed = false;
-    for line in text.lines() {
-        let signature = line.starts_with('\u{2014}');
-        if signed && !signature {
-            notes.push(String::new());
+    let mut heads = Vec::new();
+    let notes = notes(&text);
+    for (at, note) in notes.iter().enumerate() {
+        match read_note(note) {
+            Ok(head) => heads.push(head),
+            // Nobody says that it was ever whole.
+            Err(_) if at + 1 == notes.len() && !text.ends_with('\n') => {}
+            Err(why) => {
+                let said = format!("{} holds a checkpoint that is not to be trusted: {why}", path.display());
+                return Err(Failure::new(Exit::DATA, said));
+            }
         }
-        if let Some(note) = notes.last_mut().filter(|note| !(note.is_empty() && line.is_empty())) {
-            note.push_str(line);
-            note.push('\n');
-        }
-        signed = signature;
     }
-    let heads = notes.iter().filter(|note| !note.is_empty()).map(|note| read_note(note));
-    let mut heads = heads.collect::<Result<Vec<_>, _>>().map_err(|why| {
-        Failure::new(Exit::DATA, format!("{} holds a checkpoint that is not to be trusted: {why}", path.display()))
-    })?;
     heads.sort_by_key(|head| head.size);
     heads.pop().ok_or_else(|| Failure::new(Exit::DATA, format!("{} holds no checkpoint", path.display())))
+}
+
+/// The notes of a file but for those that were cut off.
+fn notes(text: &str) -> Vec<String> {
+    let (mut notes, mut note) = (Vec::new(), String::new());
+    let (mut signed, mut empty) = (false, 0);
+    for line in text.lines() {
+        let signature = line.starts_with('\u{2014}');
+        empty = if line.is_empty() { empty + 1 } else { 0 };
+        if empty == 2 {
+            // What stood before was cut off, also when its signature had begun.
+            if note.is_empty() {
+                notes.pop();
+            }
+            note.clear();
+            signed = false;
+        } else if signed && !signature {
+            notes.push(std::mem::take(&mut note));
+            signed = false;
+        }
+        if !(note.is_empty() && line.is_empty()) {
+            note.push_str(line);
+            note.push('\n');
+            signed = signature;
+        }
+    }
+    if !note.is_empty() {
+        notes.push(note);
+    }
+    notes
 }
 
 /// Writes a session with its proof.
