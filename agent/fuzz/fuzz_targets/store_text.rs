@@ -1,7 +1,7 @@
 //! Text of strangers in the store: what was written is what is read, and no text is taken for a query.
 #![no_main]
 
-use std::sync::LazyLock;
+use std::path::PathBuf;
 
 use libfuzzer_sys::fuzz_target;
 use sallyport::record::{EventKind, EventRecord, Filter, Recorder, Store, Timestamps};
@@ -12,20 +12,37 @@ struct Open {
     store: Store,
 }
 
-// One store for all inputs: a fuzzer's process tries some thousands a second.
-static OPEN: LazyLock<std::sync::Mutex<Open>> = LazyLock::new(|| {
-    let directory = std::env::temp_dir().join(format!("sallyport-fuzz-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    let recorder = Recorder::open(&directory).unwrap();
-    let store = Store::open_read_only(&directory).unwrap();
-    // Both hold what they need open: nothing is left behind.
-    std::fs::remove_dir_all(&directory).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    std::sync::Mutex::new(Open { runtime, recorder, store })
-});
+fn directory() -> PathBuf {
+    std::env::temp_dir().join(format!("sallyport-fuzz-{}", std::process::id()))
+}
 
-fuzz_target!(|text: &str| {
-    let open = OPEN.lock().unwrap();
+/// A fuzzer ends without dropping anything.
+extern "C" fn remove() {
+    let _ = std::fs::remove_dir_all(directory());
+}
+
+unsafe extern "C" {
+    fn atexit(callback: extern "C" fn()) -> i32;
+}
+
+fn open() -> Open {
+    std::fs::create_dir_all(directory()).unwrap();
+    // SAFETY: the function stays where it is, and touches nothing that is gone by then.
+    unsafe { atexit(remove) };
+    let recorder = Recorder::open(&directory()).unwrap();
+    let store = Store::open_read_only(&directory()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    Open { runtime, recorder, store }
+}
+
+thread_local! {
+    // One store for all inputs: a fuzzer's thread tries some thousands a second.
+    static OPEN: Open = open();
+}
+
+fuzz_target!(|text: &str| OPEN.with(|open| hold(open, text)));
+
+fn hold(open: &Open, text: &str) {
     let event = EventRecord {
         scope: Some(text.to_owned()),
         detail: Some(text.to_owned()),
@@ -40,4 +57,4 @@ fuzz_target!(|text: &str| {
         Filter { unit: Some(text.to_owned()), user: Some(text.to_owned()), target: Some(text.to_owned()), ..newest };
     assert!(open.store.list(&anything).unwrap().is_empty());
     assert!(open.store.show(text).is_err());
-});
+}
