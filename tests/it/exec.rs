@@ -11,7 +11,10 @@ use std::{
 /// `sallyport exec -- WORDS` on the host under test.
 fn exec(bed: &Bed, words: &[&str]) -> Command {
     let config = bed.dir().join("exec.toml");
-    fs::write(&config, bed.config("", "", "")).expect("a file");
+    // Another command of the same test may be reading it.
+    if !config.exists() {
+        fs::write(&config, bed.config("", "", "")).expect("a file");
+    }
     let mut command = Command::new(puppet::program());
     command.arg("--netns").arg(bed.network().here.path()).arg(daemon::built("sallyport"));
     command.arg("--config").arg(config).arg("--state-dir").arg(bed.state()).arg("--runtime-dir").arg(bed.runtime());
