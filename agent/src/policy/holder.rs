@@ -13,9 +13,10 @@ use lru::LruCache;
 use super::{
     facts::Scene,
     load::{Rejected, load},
-    question::{Question, Setting},
+    question::{Question, Setting, Subject, Workload},
     set::{PolicySet, Verdict, Version},
 };
+use crate::identity::Identity;
 
 /// Remembered decisions of one shard; a question with its answer is about 2 KiB.
 const PER_SHARD: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
@@ -23,6 +24,9 @@ const PER_SHARD: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 const SHARDS: usize = 8;
 /// Remembered entities of one shard; those of a question are about 8 KiB.
 const SCENES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(127);
+
+/// Who asked lately; each is about 2 KiB.
+const SUBJECTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 
 /// A verdict, and how long it took.
 #[derive(Clone, Debug)]
@@ -47,9 +51,14 @@ struct Shard {
     scenes: LruCache<Setting, Arc<Scene>>,
 }
 
+/// An identity, and it as policies see it.
+type Known = (Arc<Identity>, Arc<Subject>);
+
 /// The policies that hold now.
 pub struct Holder {
     current: ArcSwap<Generation>,
+    /// Who asked lately, by the identity's address. Keeping it alive keeps the address its own.
+    subjects: Mutex<LruCache<usize, Known>>,
     /// Freed by whoever reloads, not by a request that happens to be the last to look.
     retired: Mutex<Vec<Arc<Generation>>>,
     clock: fn() -> Duration,
@@ -89,7 +98,18 @@ impl Holder {
     /// Holds a set. `clock` tells how long decisions take.
     #[must_use]
     pub fn new(set: PolicySet, clock: fn() -> Duration) -> Self {
-        Self { current: ArcSwap::new(Generation::new(set)), retired: Mutex::default(), clock }
+        let subjects = Mutex::new(LruCache::new(SUBJECTS));
+        Self { current: ArcSwap::new(Generation::new(set)), subjects, retired: Mutex::default(), clock }
+    }
+
+    /// The facts of an attested process that acts for nobody, numbered once.
+    #[must_use]
+    pub fn subject(&self, identity: &Arc<Identity>) -> Arc<Subject> {
+        let mut subjects = self.subjects.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, subject) = subjects.get_or_insert(Arc::as_ptr(identity).addr(), || {
+            (Arc::clone(identity), Arc::new(Subject::new(Workload::of(identity, None))))
+        });
+        Arc::clone(subject)
     }
 
     /// Puts another set in place of the one that holds: for questions asked from now on.

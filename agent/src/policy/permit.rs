@@ -5,7 +5,7 @@
 
 use super::{
     Approval, Holder, Moment, Outcome, Verdict,
-    question::{Asked, Circumstances, Question, Subject, Target, Workload},
+    question::{Asked, Circumstances, Question, Target},
 };
 use crate::{
     approve::{Release, Request},
@@ -199,12 +199,7 @@ pub fn connect(
     if let Some(why) = judge(intercepted.destination(), gate.own_port) {
         return Judged::Denied(Box::new(Denied { intercepted, identity, why, verdict: None }));
     }
-    let question = Question {
-        subject: Arc::new(Subject::new(Workload::of(&identity, None))),
-        target,
-        asked: Asked::Connect,
-        circumstances,
-    };
+    let question = Question { subject: gate.policies.subject(&identity), target, asked: Asked::Connect, circumstances };
     decide(intercepted, identity, question, gate)
 }
 

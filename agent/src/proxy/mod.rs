@@ -180,8 +180,9 @@ impl Proxy {
                 let extra = SessionExtra { policies, ..start.extra.clone() };
                 self.permitted(permitted, SessionStart { decision, extra, ..start }, observe).await;
             }
-            Judged::Held(held) => self.held(held, start).await,
-            Judged::Denied(denied) => self.denied(*denied, start).await,
+            // Apart, so that a flow that goes on does not take the room they need.
+            Judged::Held(held) => Box::pin(self.held(held, start)).await,
+            Judged::Denied(denied) => Box::pin(self.denied(*denied, start)).await,
         }
     }
 
@@ -252,8 +253,8 @@ impl Proxy {
                 OnFailure::Allow => (Decision::Allow, "connections went on although they could not be recorded"),
             };
             let (decision, detail) = (Some(decision), Some(detail.to_owned()));
-            self.note(EventRecord { decision, count, last, detail, ..EventRecord::new(EventKind::Unrecorded, first) })
-                .await;
+            let event = EventRecord { decision, count, last, detail, ..EventRecord::new(EventKind::Unrecorded, first) };
+            Box::pin(self.note(event)).await;
         }
         self.carry(recorded, dialled, place).await;
     }
