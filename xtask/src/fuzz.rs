@@ -23,16 +23,20 @@ pub(crate) fn run(seconds: u32, only: Option<&str>) -> Result<()> {
     // The versions under test are those of the product: cargo adds to this copy only what fuzzing itself needs.
     fs::copy(root().join("Cargo.lock"), fuzz.join("Cargo.lock"))?;
     let mut failed = Vec::new();
+    // What a door leaves behind goes with it.
+    let temporary = target("fuzz").join("tmp");
     for door in &doors {
+        fs::create_dir_all(&temporary)?;
         println!("== {door}");
         let mut command = cargo(["fuzz", "run", "--fuzz-dir"]);
         command.arg(&fuzz).arg("--target-dir").arg(target("fuzz"));
         // Memory safety is the compiler's part here; without the sanitizer a door tries several times as much.
         command.args(["--sanitizer", "none", door, "--", &format!("-max_total_time={seconds}"), "-verbosity=0"]);
         // Coverage instrumentation is not a stable flag, and stable is the toolchain that everybody has.
-        if !status(command.env("RUSTC_BOOTSTRAP", "1"))?.success() {
+        if !status(command.env("RUSTC_BOOTSTRAP", "1").env("TMPDIR", &temporary))?.success() {
             failed.push(door.as_str());
         }
+        fs::remove_dir_all(&temporary)?;
     }
     if !failed.is_empty() {
         bail!("these doors did not hold: {}; what broke one is in agent/fuzz/artifacts", failed.join(", "));

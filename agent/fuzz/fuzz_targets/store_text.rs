@@ -1,8 +1,6 @@
 //! Text of strangers in the store: what was written is what is read, and no text is taken for a query.
 #![no_main]
 
-use std::path::PathBuf;
-
 use libfuzzer_sys::fuzz_target;
 use sallyport::record::{EventKind, EventRecord, Filter, Recorder, Store, Timestamps};
 
@@ -12,26 +10,13 @@ struct Open {
     store: Store,
 }
 
-fn directory() -> PathBuf {
-    std::env::temp_dir().join(format!("sallyport-fuzz-{}", std::process::id()))
-}
-
-/// A fuzzer ends without dropping anything.
-extern "C" fn remove() {
-    let _ = std::fs::remove_dir_all(directory());
-}
-
-unsafe extern "C" {
-    fn atexit(callback: extern "C" fn()) -> i32;
-}
-
 fn open() -> Open {
-    std::fs::create_dir_all(directory()).unwrap();
-    // SAFETY: the function stays where it is, and touches nothing that is gone by then.
-    unsafe { atexit(remove) };
-    let recorder = Recorder::open(&directory()).unwrap();
-    let store = Store::open_read_only(&directory()).unwrap();
+    let directory = std::env::temp_dir().join(format!("sallyport-fuzz-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let recorder = Recorder::open(&directory).unwrap();
+    let store = Store::open_read_only(&directory).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // A fuzzer ends without dropping anything: whoever runs it removes the directory for temporary files.
     Open { runtime, recorder, store }
 }
 
