@@ -38,7 +38,7 @@ fuzz_target!(|bytes: &[u8]| {
                         session.deny(asked, &Fields::denied("no")).expect("it is its turn");
                     }
                     Ok(Turn::Ask(asked)) => drop(session.pass(asked, &[]).expect("it is its turn")),
-                    Ok(Turn::Pass | Turn::Drop | Turn::Wait) => {}
+                    Ok(Turn::Pass(_) | Turn::Drop | Turn::Wait) => {}
                     Err(_) => return,
                 }
                 session.inject(&mut client, &mut server);

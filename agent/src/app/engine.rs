@@ -22,7 +22,7 @@ use crate::{
         tables::{self, Sockets, Tables},
         watch::Watch,
     },
-    proxy::{Directory, Live, Proxy, Unrecorded},
+    proxy::{Cancellations, Directory, Live, Proxy, Unrecorded},
     record::{EventKind, EventRecord, Recorder, Timestamps},
 };
 use aya::maps::{MapData, RingBuf};
@@ -308,6 +308,7 @@ fn proxy(
         observe: config.policy.mode == Some(config::Mode::Observe),
         zone: config.policy.zone.clone(),
         live: Live::default(),
+        cancellations: Cancellations::default(),
         office: plan.office.clone(),
     })
 }

@@ -6,6 +6,7 @@
 mod approval;
 pub mod cases;
 mod check;
+mod clearance;
 mod facts;
 mod holder;
 mod index;
@@ -23,6 +24,7 @@ mod vocabulary;
 
 pub use approval::Approval;
 pub use check::{Finding, MAX_POLICIES, Source, check};
+pub use clearance::{Cleared, Ruled, execute, prepare};
 pub use holder::{Decision, Holder};
 pub use load::Rejected;
 pub use moment::{Moment, Zone};

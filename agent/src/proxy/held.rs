@@ -59,7 +59,7 @@ impl Proxy {
             Some(glass) => self.by_glass(office, held, &glass, session).await,
             None => self.wait(office, held, Case { session, start: &start }).await,
         };
-        self.answered(waited, session, policies).await;
+        self.answered(waited, session, policies, start.scope).await;
     }
 
     /// What policies deny and a break-glass may allow: they are asked again with it as a fact.
@@ -84,7 +84,7 @@ impl Proxy {
                     Ok(release) => Waited::Approved(permitted, release.id(), Some(glass.id)),
                     Err(error) => Waited::Over(permitted.into_intercepted(), Outcome::Failed, error.to_string()),
                 };
-                self.answered(waited, session, policies).await;
+                self.answered(waited, session, policies, start.scope).await;
             }
         }
     }
@@ -230,7 +230,7 @@ impl Proxy {
     }
 
     /// Does what waiting came to: recorded before a byte goes.
-    async fn answered(&self, waited: Waited, session: SessionId, policies: Option<String>) {
+    async fn answered(&self, waited: Waited, session: SessionId, policies: Option<String>, scope: Option<String>) {
         let (permitted, approval, under) = match waited {
             Waited::Approved(permitted, approval, under) => (permitted, Some(approval), under),
             Waited::Allowed(permitted) => (permitted, None, None),
@@ -264,7 +264,7 @@ impl Proxy {
         match self.recorder.record_held(permitted, request).await {
             Ok(recorded) => {
                 let dialled = dial::dial(&namespace, destination, &self.limits).await;
-                self.carry(recorded, dialled, Some(place)).await;
+                self.carry(recorded, dialled, Some(place), scope).await;
             }
             Err(failed) => {
                 tracing::error!(error = %failed.error, "an approved connection could not be recorded");
@@ -302,7 +302,7 @@ fn ended(end: &End, held: Held) -> Waited {
 }
 
 /// What a connection is part of: whoever's login it descends from, or else its process.
-fn session_of(identity: &Identity) -> Session {
+pub(super) fn session_of(identity: &Identity) -> Session {
     let process = &identity.process;
     match process.login.as_ref().and_then(|login| login.session) {
         Some(session) => Session::Login(session),

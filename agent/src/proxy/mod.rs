@@ -4,10 +4,14 @@ mod dial;
 mod held;
 mod live;
 mod pipes;
+mod postgres;
 mod relay;
 mod targets;
 
+use postgres::Setting;
+
 pub use live::Live;
+pub use postgres::Cancellations;
 pub use relay::Totals;
 pub use targets::Directory;
 
@@ -21,7 +25,7 @@ use crate::{
         namespace::Namespace,
     },
     policy::{
-        self, Denied, Gate, Holder, Judged, Moment, Permitted, Zone,
+        self, Denied, Gate, Holder, Judged, Moment, Permitted, Question, Zone,
         question::{Circumstances, Target},
     },
     record::{
@@ -74,6 +78,8 @@ pub struct Proxy {
     pub zone: Zone,
     /// Flows that go on.
     pub live: Live,
+    /// PostgreSQL sessions that can be cancelled.
+    pub cancellations: Cancellations,
     /// Where people are asked; `None` where nobody could answer.
     pub office: Option<Arc<Office>>,
 }
@@ -227,6 +233,7 @@ impl Proxy {
 
     /// Recorded before any byte goes: the connection to the upstream is being opened meanwhile, and stays silent.
     async fn permitted(&self, permitted: Permitted, start: SessionStart, observe: bool) {
+        let scope = start.scope.clone();
         let destination = permitted.intercepted().destination();
         let namespace = Arc::clone(permitted.intercepted().namespace());
         // What is only observed is not ended either.
@@ -256,22 +263,61 @@ impl Proxy {
             let event = EventRecord { decision, count, last, detail, ..EventRecord::new(EventKind::Unrecorded, first) };
             Box::pin(self.note(event)).await;
         }
-        self.carry(recorded, dialled, place).await;
+        self.carry(recorded, dialled, place, scope).await;
     }
 
-    /// Relays what is recorded, and records how it ended.
-    async fn carry(&self, recorded: Recorded, dialled: std::io::Result<TcpStream>, place: Option<live::Place<'_>>) {
+    /// Serves what is recorded, and records how it ended.
+    async fn carry(
+        &self,
+        recorded: Recorded,
+        dialled: std::io::Result<TcpStream>,
+        place: Option<live::Place<'_>>,
+        scope: Option<String>,
+    ) {
+        let (question, identity) = (recorded.permitted().question().clone(), recorded.permitted().identity().clone());
+        let observe = place.is_none();
         let (client, session) = recorded.into_parts();
         let end = match dialled {
+            Ok(upstream) if question.target.protocol == policy::Protocol::Postgres => {
+                let Question { subject, target, .. } = question;
+                let setting = Setting { proxy: self, identity, subject, target, session, observe, scope, tls: None };
+                self.converse(setting, (client, upstream), place).await
+            }
             Ok(upstream) => self.forward(&client, upstream, session, place).await,
             Err(error) => {
                 reset(&client);
                 nothing_moved(dial::outcome(&error), error.to_string())
             }
         };
-        drop(client);
         if let Some(session) = session {
             self.end(session, end).await;
+        }
+    }
+
+    /// Serves a flow whose messages are understood.
+    async fn converse(
+        &self,
+        setting: Setting<'_>,
+        ends: (TcpStream, TcpStream),
+        mut place: Option<live::Place<'_>>,
+    ) -> SessionEnd {
+        let totals = Totals::default();
+        let mut stop = self.ended.clone();
+        let (outcome, detail) = tokio::select! {
+            end = postgres::serve(setting, ends, &totals) => end,
+            _ = stop.wait_for(|stop| *stop) => (Outcome::Drained, None),
+            verdict = revoked(&mut place) => {
+                (Outcome::Denied, Some(format!("not allowed any more: {}", verdict.client_text())))
+            }
+            () = relay::silence(&totals, self.limits.idle_timeout) => (Outcome::IdleTimeout, None),
+        };
+        let moved = |counter: &AtomicU64| counter.load(Relaxed);
+        SessionEnd {
+            bytes_out: moved(&totals.out),
+            bytes_in: moved(&totals.back),
+            outcome,
+            detail,
+            ended: Timestamps::now(),
         }
     }
 

@@ -107,7 +107,7 @@ impl Side {
 }
 
 /// Ends when nothing moved for the whole time.
-async fn silence(totals: &Totals, idle: Duration) {
+pub(super) async fn silence(totals: &Totals, idle: Duration) {
     let mut seen = (totals.out.load(Relaxed), totals.back.load(Relaxed));
     loop {
         let Some(until) = Instant::now().checked_add(idle) else { return std::future::pending().await };

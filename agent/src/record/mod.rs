@@ -46,7 +46,7 @@ pub use event::{EventKind, EventRecord, hook_name};
 pub use evidence::{Evidence, EvidenceError, evidence};
 pub use options::{Options, PayloadLimits};
 pub use read::{EventRow, Filter, SessionDetail, SessionRow, Store};
-pub use recorded::{Recorded, Unrecorded};
+pub use recorded::{Recorded, RecordedRequest, Unrecorded};
 pub use recorder::{Recorder, Role, Tap};
 pub use request::{
     ApprovalRecord, ApprovalState, Direction, Durability, PayloadRecord, RequestRecord, ResponseRecord, Status,

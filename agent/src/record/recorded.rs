@@ -3,7 +3,7 @@
 use tokio::net::TcpStream;
 
 use super::{Durability, RecordError, Recorder, RequestRecord, SessionId, SessionStart};
-use crate::policy::Permitted;
+use crate::policy::{Cleared, Permitted};
 
 /// A permitted connection that is in the store, or whose scope of failure says it may go on without.
 ///
@@ -33,6 +33,11 @@ impl Recorded {
     /// Whether it is in the store.
     pub(crate) fn is_recorded(&self) -> bool {
         self.session.is_some()
+    }
+
+    /// What was decided upon.
+    pub(crate) fn permitted(&self) -> &Permitted {
+        &self.permitted
     }
 
     /// The client's stream, to be relayed, and the session to end afterwards.
@@ -70,6 +75,48 @@ impl Recorder {
         match self.request(request, Durability::BeforeForward).await {
             Ok(()) => Ok(Recorded { permitted, session: Some(session) }),
             Err(error) => Err(Box::new(Unrecorded { permitted, error })),
+        }
+    }
+}
+
+/// A request that was cleared and is in the store, or whose scope of failure says it may go on without.
+///
+/// It cannot be made without the recorder:
+/// ```compile_fail
+/// fn skip(cleared: sallyport::policy::Cleared<'_>) -> sallyport::record::RecordedRequest<'_> {
+///     sallyport::record::RecordedRequest(cleared)
+/// }
+/// ```
+#[derive(Debug)]
+#[must_use = "what is recorded is sent"]
+pub struct RecordedRequest<'a>(Cleared<'a>);
+
+impl<'a> RecordedRequest<'a> {
+    /// For `audit.on_failure = "allow"`: goes on although the store failed.
+    pub(crate) fn unrecorded(cleared: Cleared<'a>) -> Self {
+        Self(cleared)
+    }
+
+    /// What is sent.
+    pub(crate) fn into_bytes(self) -> &'a [u8] {
+        self.0.into_bytes()
+    }
+}
+
+impl Recorder {
+    /// Records a request that was cleared; see [`Recorder::request`].
+    ///
+    /// # Errors
+    /// The request, back, when it could not be recorded.
+    pub async fn cleared<'a>(
+        &self,
+        cleared: Cleared<'a>,
+        request: RequestRecord,
+        durability: Durability,
+    ) -> Result<RecordedRequest<'a>, (Cleared<'a>, RecordError)> {
+        match self.request(request, durability).await {
+            Ok(()) => Ok(RecordedRequest(cleared)),
+            Err(error) => Err((cleared, error)),
         }
     }
 }

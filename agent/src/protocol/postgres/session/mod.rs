@@ -23,7 +23,7 @@ mod verdict;
 use std::collections::HashMap;
 
 pub use names::{Found, Portal, Shape, Statement};
-pub use request::{Answer, Asked, Deed, Effect, Fate, Number, Passed, Request, Turn};
+pub use request::{Answer, Asked, Deed, Effect, Fate, Number, Passed, Request, Routine, Turn};
 
 use super::error::{ProtocolError, Result};
 use super::extended::{FLUSH, Object};
@@ -118,7 +118,7 @@ impl Session {
     ///
     /// # Errors
     /// If there was one before.
-    pub fn start(&mut self, start: &Start<'_>) -> Result<()> {
+    pub fn start(&mut self, start: &Start<'_>) -> Result<Routine> {
         if self.phase != Phase::Startup {
             return Err(ProtocolError::Unexpected { kind: 0, during: "after a startup message" });
         }
@@ -126,7 +126,7 @@ impl Session {
         self.start = start.parameters().map(|(name, value)| (name.into(), value.into())).collect();
         self.replication = start.replication();
         self.push(Kind::Startup);
-        Ok(())
+        Ok(Routine::new())
     }
 
     /// What the startup message said, in order.
@@ -179,9 +179,9 @@ impl Session {
         match (self.phase, &message) {
             (Phase::Authenticating | Phase::Open, Frontend::Terminate) => {
                 self.phase = Phase::Ended;
-                return Ok(Turn::Pass);
+                return Ok(Turn::Pass(Routine::new()));
             }
-            (Phase::Authenticating, Frontend::Secret(_)) => return Ok(Turn::Pass),
+            (Phase::Authenticating, Frontend::Secret(_)) => return Ok(Turn::Pass(Routine::new())),
             (Phase::Open, Frontend::Secret(_)) => {
                 return Err(ProtocolError::Unexpected { kind, during: "after authentication" });
             }
@@ -208,9 +208,9 @@ impl Session {
             Frontend::Sync => {
                 self.skipping = false;
                 self.sync();
-                Ok(Turn::Pass)
+                Ok(Turn::Pass(Routine::new()))
             }
-            Frontend::Flush => Ok(Turn::Pass),
+            Frontend::Flush => Ok(Turn::Pass(Routine::new())),
             Frontend::Secret(_)
             | Frontend::Query(_)
             | Frontend::Parse(_)
@@ -245,7 +245,7 @@ impl Session {
             Frontend::CopyData(data) => Ok(Some(Turn::Ask(Asked { number, request: Request::CopyData(data) }))),
             Frontend::CopyDone | Frontend::CopyFail(_) => {
                 copying.client_done = true;
-                Ok(Some(Turn::Pass))
+                Ok(Some(Turn::Pass(Routine::new())))
             }
             // The server takes these for nothing while it reads data, so it need not see them.
             Frontend::Flush | Frontend::Sync if copying.direction == super::copy::Direction::In => Ok(Some(Turn::Drop)),

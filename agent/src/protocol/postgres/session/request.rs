@@ -72,6 +72,22 @@ impl<'a> Asked<'a> {
     pub fn request(&self) -> &Request<'a> {
         &self.request
     }
+
+    /// Whether it asks for nothing that was not asked for before: what something is, to drop it, or data of a COPY.
+    #[must_use]
+    pub fn routine(&self) -> Option<Routine> {
+        match self.request {
+            Request::DescribeStatement(_) | Request::DescribePortal(_) | Request::Close(_) | Request::CopyData(_) => {
+                Some(Routine::new())
+            }
+            Request::Simple { .. }
+            | Request::Replication { .. }
+            | Request::Parse(_)
+            | Request::Bind { .. }
+            | Request::Execute { .. }
+            | Request::FunctionCall(_) => None,
+        }
+    }
 }
 
 /// What becomes of a client's message.
@@ -81,11 +97,23 @@ pub enum Turn<'a> {
     /// Somebody has to decide.
     Ask(Asked<'a>),
     /// It goes to the server as it is.
-    Pass,
+    Pass(Routine),
     /// It goes nowhere: the server would ignore it, or is not to see it.
     Drop,
     /// What it means is decided by an answer that is still to come: show it again after that.
     Wait,
+}
+
+/// A message that asks for nothing by itself. Only a session says so of one.
+#[derive(Debug)]
+pub struct Routine {
+    _private: (),
+}
+
+impl Routine {
+    pub(super) const fn new() -> Self {
+        Self { _private: () }
+    }
 }
 
 /// Whether a passed request still matters.

@@ -68,7 +68,7 @@ impl Talk {
     fn turn(&mut self, message: Frontend<'_>) -> &'static str {
         match self.0.frontend(message).unwrap() {
             Turn::Ask(_) => "ask",
-            Turn::Pass => "pass",
+            Turn::Pass(_) => "pass",
             Turn::Drop => "drop",
             Turn::Wait => "wait",
         }

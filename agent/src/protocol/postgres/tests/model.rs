@@ -255,7 +255,7 @@ impl World {
                     assert!(!unknown || run.is_none());
                     self.thought.extend(thought);
                 }
-                Turn::Pass => self.server.receive(&bytes),
+                Turn::Pass(_) => self.server.receive(&bytes),
                 Turn::Drop => {}
                 Turn::Wait => {
                     self.held.push_front((bytes, denied));

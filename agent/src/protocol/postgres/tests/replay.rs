@@ -96,7 +96,7 @@ impl Between {
                             rest = again;
                             break;
                         }
-                        turn @ (Turn::Pass | Turn::Drop) => self.log.push(format!("{message:?} {turn:?}")),
+                        turn @ (Turn::Pass(_) | Turn::Drop) => self.log.push(format!("{message:?} {turn:?}")),
                     }
                 }
                 Frame::Begin { .. } | Frame::Piece { .. } => panic!("nothing was to be handed out in pieces"),

@@ -52,7 +52,8 @@ impl Header {
     }
 }
 
-pub(super) fn read(oid: Oid, element: Oid, binary: &[u8], nested: u8) -> Result<String> {
+/// A binary array's header and its elements, of which there are as many as its dimensions say; `None` is null.
+pub(super) fn elements(oid: Oid, element: Oid, binary: &[u8]) -> Result<(Header, Vec<Option<&[u8]>>)> {
     let (header, elements) = whole(oid, binary, |reader| {
         let header = Header::read(reader, element)?;
         let mut elements = Vec::new();
@@ -69,6 +70,11 @@ pub(super) fn read(oid: Oid, element: Oid, binary: &[u8], nested: u8) -> Result<
     if count != Some(elements.len()) {
         return Err(ValueError::Binary(oid));
     }
+    Ok((header, elements))
+}
+
+pub(super) fn read(oid: Oid, element: Oid, binary: &[u8], nested: u8) -> Result<String> {
+    let (header, elements) = elements(oid, element, binary)?;
     if elements.is_empty() {
         return Ok("{}".to_owned());
     }

@@ -1,7 +1,7 @@
 //! Replacing what is inside a cell, element by element, so that it stays a cell of its type.
 
 use super::super::wire::{Format, Oid, put_value};
-use super::array::{Header, Token, delimiter_of, quoted, tokens};
+use super::array::{Token, delimiter_of, elements, quoted, tokens};
 use super::composite::fields;
 use super::{Kind, MOST_NESTED, Result, ValueError, from_text, kind, to_text, whole, write};
 
@@ -79,14 +79,7 @@ fn binary(
             new.map(|text| from_text(oid, text.as_bytes())).transpose()
         }
         Kind::Array(element) => {
-            let (mut header, elements) = whole(oid, cell, |reader| {
-                let header = Header::read(reader, element)?;
-                let mut elements = Vec::new();
-                while !reader.is_empty() {
-                    elements.push(reader.value()?);
-                }
-                Ok((header, elements))
-            })?;
+            let (mut header, elements) = elements(oid, element, cell)?;
             let mut body = Vec::new();
             for old in elements {
                 let new = old.map(|old| binary(header.element, old, change, nested + 1)).transpose()?.flatten();

@@ -1,0 +1,99 @@
+//! Which requests are on the record and not yet answered.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::{
+    protocol::postgres::session::Number,
+    record::{ResponseRecord, SessionId, Status, Timestamps},
+};
+
+/// Numbers requests, and counts what comes back for each.
+pub(super) struct Ledger {
+    session: Option<SessionId>,
+    next: u64,
+    open: VecDeque<Open>,
+}
+
+/// A request that is not yet answered.
+pub(super) struct Open {
+    number: Number,
+    n: u64,
+    /// Statements of it that were answered.
+    pub(super) completed: usize,
+    /// Rows returned or changed, as the server says.
+    pub(super) rows: u64,
+    /// Bytes that came for it.
+    pub(super) bytes: u64,
+    /// Values that were masked.
+    pub(super) masked: u64,
+    /// The server's error, masked.
+    pub(super) error: Option<Arc<str>>,
+}
+
+impl Ledger {
+    pub(super) fn new(session: Option<SessionId>) -> Self {
+        Self { session, next: 1, open: VecDeque::new() }
+    }
+
+    /// The number of the next request on the record, where there is one.
+    pub(super) fn next(&mut self) -> Option<(SessionId, u64)> {
+        let n = self.next;
+        self.next += 1;
+        Some((self.session?, n))
+    }
+
+    /// The request that was numbered last goes to the server under the session's number.
+    pub(super) fn begin(&mut self, number: Number) {
+        let n = self.next.saturating_sub(1);
+        self.open.push_back(Open { number, n, completed: 0, rows: 0, bytes: 0, masked: 0, error: None });
+    }
+
+    /// The request that an answer is for.
+    pub(super) fn open(&mut self, number: Number) -> Option<&mut Open> {
+        // Answers come in order, so it is the first, or not among them.
+        self.open.front_mut().filter(|open| open.number == number)
+    }
+
+    /// The request is answered: what there is to record.
+    pub(super) fn finish(&mut self, number: Number) -> Option<ResponseRecord> {
+        let open = self.open.pop_front_if(|open| open.number == number)?;
+        let status = if open.error.is_some() { Status::Error } else { Status::Done };
+        self.response(open, status)
+    }
+
+    /// The server skips what is numbered from the first up to and without the second.
+    pub(super) fn skip(&mut self, (from, to): (Number, Number)) -> Vec<ResponseRecord> {
+        let mut skipped = Vec::new();
+        while let Some(open) = self.open.pop_front_if(|open| (from..to).contains(&open.number)) {
+            skipped.extend(self.response(open, Status::Cut));
+        }
+        skipped
+    }
+
+    /// The request does not go after all.
+    pub(super) fn withdraw(&mut self, number: Number) -> Option<ResponseRecord> {
+        let open = self.open.pop_back_if(|open| open.number == number)?;
+        self.response(open, Status::Cut)
+    }
+
+    /// Nothing more comes.
+    pub(super) fn cut(&mut self) -> Vec<ResponseRecord> {
+        let open = std::mem::take(&mut self.open);
+        open.into_iter().filter_map(|open| self.response(open, Status::Cut)).collect()
+    }
+
+    fn response(&self, open: Open, status: Status) -> Option<ResponseRecord> {
+        Some(ResponseRecord {
+            session: self.session?,
+            n: open.n,
+            at: Timestamps::now(),
+            status,
+            rows: Some(open.rows),
+            bytes: Some(open.bytes),
+            masked: open.masked,
+            masks: None,
+            error: open.error,
+        })
+    }
+}

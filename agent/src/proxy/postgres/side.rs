@@ -1,0 +1,184 @@
+//! One side of a flow: its stream, what came of it and was not taken yet, and what is still to go.
+//!
+//! A flow that is idle holds no buffer: they are lent by the thread, and given back when they are empty.
+
+use std::{
+    cell::RefCell,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::io::poll_read_buf;
+
+/// How much is read at once.
+const READ: usize = 64 << 10;
+/// Output above this is written before more is made.
+pub(super) const HIGH: usize = 256 << 10;
+/// Buffers that a thread keeps to lend.
+const KEPT: usize = 16;
+/// A buffer that grew beyond this is given up instead of kept.
+const KEPT_SIZE: usize = 512 << 10;
+
+thread_local! {
+    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+fn borrow() -> Vec<u8> {
+    SPARE.with_borrow_mut(Vec::pop).unwrap_or_default()
+}
+
+fn give_back(buffer: &mut Vec<u8>) {
+    if buffer.capacity() == 0 {
+        return;
+    }
+    let mut buffer = std::mem::take(buffer);
+    buffer.clear();
+    if buffer.capacity() <= KEPT_SIZE {
+        SPARE.with_borrow_mut(|spare| {
+            if spare.len() < KEPT {
+                spare.push(buffer);
+            }
+        });
+    }
+}
+
+/// A stream with its buffers.
+pub(super) struct Side<S> {
+    stream: S,
+    input: Vec<u8>,
+    taken: usize,
+    output: Vec<u8>,
+    sent: usize,
+    ended: bool,
+    moved: u64,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Side<S> {
+    pub(super) fn new(stream: S) -> Self {
+        Self { stream, input: Vec::new(), taken: 0, output: Vec::new(), sent: 0, ended: false, moved: 0 }
+    }
+
+    pub(super) fn stream(&self) -> &S {
+        &self.stream
+    }
+
+    /// What came and was not taken.
+    pub(super) fn input(&self) -> &[u8] {
+        self.input.get(self.taken..).unwrap_or_default()
+    }
+
+    /// What came, and the place for what goes back.
+    pub(super) fn split(&mut self) -> (&[u8], &mut Vec<u8>) {
+        if self.output.capacity() == 0 {
+            self.output = borrow();
+        }
+        (self.input.get(self.taken..).unwrap_or_default(), &mut self.output)
+    }
+
+    /// Takes bytes from the front.
+    pub(super) fn take(&mut self, bytes: usize) {
+        self.taken += bytes;
+        if self.taken >= self.input.len() {
+            self.taken = 0;
+            give_back(&mut self.input);
+        }
+    }
+
+    /// Where to append what goes out.
+    pub(super) fn out(&mut self) -> &mut Vec<u8> {
+        self.split().1
+    }
+
+    /// Bytes that are still to go.
+    pub(super) fn waiting(&self) -> usize {
+        self.output.len().saturating_sub(self.sent)
+    }
+
+    /// Whether the peer said that nothing more comes.
+    pub(super) fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Bytes read since the beginning.
+    pub(super) fn moved(&self) -> u64 {
+        self.moved
+    }
+
+    /// Reads what there is; ready when something came, or the end.
+    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.input.capacity() == 0 {
+            self.input = borrow();
+        }
+        if self.taken > 0 {
+            self.input.drain(..self.taken);
+            self.taken = 0;
+        }
+        // What is longer than one read is likely to be much longer.
+        self.input.reserve(READ.max(self.input.len()));
+        let read = poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input);
+        if self.input.is_empty() {
+            give_back(&mut self.input);
+        }
+        let read = ready!(read)?;
+        self.ended = read == 0;
+        self.moved += read as u64;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes what is to go; ready when nothing is left.
+    pub(super) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.waiting() > 0 {
+            let rest = self.output.get(self.sent..).unwrap_or_default();
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, rest))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.sent += written;
+        }
+        if self.sent > 0 {
+            self.sent = 0;
+            give_back(&mut self.output);
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes everything that is to go.
+    pub(super) async fn drain(&mut self) -> io::Result<()> {
+        std::future::poll_fn(|cx| self.poll_drain(cx)).await
+    }
+
+    /// Reads once.
+    pub(super) async fn fill(&mut self) -> io::Result<()> {
+        std::future::poll_fn(|cx| self.poll_fill(cx)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_idle_side_holds_no_buffer() {
+        let (here, mut there) = tokio::io::duplex(1 << 10);
+        let mut side = Side::new(here);
+        there.write_all(b"abc").await.unwrap();
+        side.fill().await.unwrap();
+        side.take(1);
+        assert_eq!(side.input(), b"bc");
+        side.out().extend_from_slice(b"xyz");
+        side.take(2);
+        side.drain().await.unwrap();
+        assert_eq!((side.input.capacity(), side.output.capacity(), side.moved()), (0, 0, 3));
+        let mut seen = [0; 3];
+        there.read_exact(&mut seen).await.unwrap();
+        assert_eq!(&seen, b"xyz");
+        drop(there);
+        side.fill().await.unwrap();
+        assert!(side.ended() && side.input().is_empty());
+    }
+}
