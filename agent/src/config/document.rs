@@ -86,7 +86,10 @@ impl<'d> Section<'d> {
         let entries = value.get_ref().as_array().into_iter().flatten();
         let tables: Vec<_> = entries.filter_map(|entry| Some((entry.span(), entry.get_ref().as_table()?))).collect();
         if value.get_ref().as_array().is_none_or(|array| array.len() != tables.len()) {
-            mistyped(key, "tables", value, Some(format!("write [[{key}]]")), problems);
+            let ending = format!(".{key}");
+            let inside = self.schema.iter().find(|(name, _)| name.ends_with(&ending));
+            let name = inside.map_or(key, |(name, _)| name);
+            mistyped(key, "tables", value, Some(format!("write [[{name}]]")), problems);
         }
         tables
     }
@@ -124,6 +127,17 @@ impl<'d> Section<'d> {
         let parsed = i64::from_str_radix(&number.as_str().replace('_', ""), number.radix());
         // Too large for the type is too large for every setting, and the range check says so.
         Some(Spanned::new(value.span(), parsed.unwrap_or(i64::MAX)))
+    }
+
+    /// Yes or no.
+    pub(crate) fn flag(&self, key: &'static str, problems: &mut Problems) -> Option<Spanned<bool>> {
+        let value = self.value(key)?;
+        if let DeValue::Boolean(flag) = value.get_ref() {
+            return Some(Spanned::new(value.span(), *flag));
+        }
+        let help = Some(format!("write {key} = true or {key} = false"));
+        mistyped(key, "true or false", value, help, problems);
+        None
     }
 
     /// One text or a list of at least one; with `numbers`, whole numbers count as texts.

@@ -15,6 +15,7 @@ mod raw;
 mod selectors;
 mod suggest;
 mod target;
+mod upstream;
 mod valid;
 
 use std::fs::File;
@@ -31,6 +32,7 @@ pub use self::glob::Glob;
 pub use self::host::{Host, ThisHost, resolv_conf};
 pub use self::suggest::nearest;
 pub use self::target::{Host as TargetHost, Place, Target};
+pub use self::upstream::{ClientCertificate, Credential, Method, Secret, TlsMode, Upstream, Use, Whose};
 pub use self::valid::{
     Config, Fail, HostName, Identity, Inbound, Intercept, Level, Log, MaxFlows, Mode, Policy, Proxy, Resolvers, Scope,
     ScopeName, Selectors, Tag, Telemetry, TrustDomain, Udp,

@@ -9,6 +9,7 @@ use super::document::Section;
 use super::error::{Problems, quoted};
 use super::raw::Setting;
 use super::suggest::nearest;
+use super::upstream::{self, RawUpstream, Upstream};
 use super::valid::{ScopeName, Tag};
 use crate::policy::Protocol;
 
@@ -28,6 +29,8 @@ pub struct Target {
     pub environment: Option<String>,
     /// For policies.
     pub tags: Vec<Tag>,
+    /// How it is reached and logged in to.
+    pub upstream: Upstream,
 }
 
 /// An address, a network or a host name, and a port.
@@ -99,7 +102,7 @@ impl Place {
             Some((host, port)) => (host, Some(parse_port(port)?)),
             None => (text, None),
         };
-        let host = network(host).or_else(|| host_name(host).then(|| Host::Name(host.to_ascii_lowercase())))?;
+        let host = network(host).or_else(|| is_host_name(host).then(|| Host::Name(host.to_ascii_lowercase())))?;
         Some(Self { host, port })
     }
 }
@@ -122,7 +125,7 @@ fn network(text: &str) -> Option<Host> {
 }
 
 /// RFC 1123; the last label is not all digits, so that a mistyped address is not taken for a name.
-fn host_name(text: &str) -> bool {
+pub(super) fn is_host_name(text: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
@@ -140,6 +143,7 @@ pub(super) struct RawTarget {
     addresses: Vec<Spanned<String>>,
     environment: Setting<String>,
     tags: Vec<Spanned<String>>,
+    upstream: RawUpstream,
 }
 
 impl RawTarget {
@@ -154,6 +158,7 @@ impl RawTarget {
             addresses: section.texts("addresses", false, problems),
             environment: section.text("environment", problems),
             tags: section.texts("tags", false, problems),
+            upstream: RawUpstream::read(&section, problems),
             name,
         }
     }
@@ -183,7 +188,12 @@ pub(super) fn check(raw: &RawTarget, before: &[Target], problems: &mut Problems)
     }
     let tags = raw.tags.iter().filter_map(|text| super::check::tag(text, problems)).collect();
     let environment = raw.environment.as_ref().map(|text| text.get_ref().clone());
-    Some(Target { name: name?, protocol, places, environment, tags })
+    if let Some(span) = raw.upstream.first_span().filter(|_| protocol != Protocol::Postgres) {
+        let message = format!("this needs protocol = \"postgres\", not \"{}\"", protocol.as_str());
+        problems.add(span, message, Some("other protocols are passed as they are".to_owned()));
+    }
+    let upstream = upstream::check(&raw.upstream, problems);
+    Some(Target { name: name?, protocol, places, environment, tags, upstream })
 }
 
 fn protocol(setting: &Setting<String>, problems: &mut Problems) -> Protocol {

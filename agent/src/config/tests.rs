@@ -100,7 +100,9 @@ fn the_example_names_every_key_with_its_default() {
     for (section, keys) in SECTIONS {
         for key in *keys {
             let line = if section.is_empty() { format!("[{key}") } else { format!("{key} = ") };
-            assert!(text.lines().any(|written| written.starts_with(&line)), "[{section}] {key} is not in the example");
+            let tables = format!(".{key}]]");
+            let says = |written: &str| written.starts_with(&line) || written.ends_with(&tables);
+            assert!(text.lines().any(says), "[{section}] {key} is not in the example");
         }
     }
 }

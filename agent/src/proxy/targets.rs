@@ -76,6 +76,7 @@ mod tests {
             places: places.iter().map(|place| Place::parse(place).unwrap()).collect(),
             environment: Some("prod".to_owned()),
             tags: vec![Tag::new("pci").unwrap()],
+            upstream: config::Upstream::default(),
         }
     }
 
