@@ -14,6 +14,7 @@ use super::error::{Problems, quoted};
 use super::glob::Glob;
 use super::raw::Setting;
 use super::target::is_host_name;
+pub use crate::protocol::postgres::login::Method;
 
 mod credential;
 
@@ -95,31 +96,6 @@ pub struct ClientCertificate {
     pub certificate: PathBuf,
     /// Its key, readable by the daemon alone.
     pub key: PathBuf,
-}
-
-/// How a server may have Sallyport prove itself (libpq's `require_auth`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Method {
-    /// SCRAM-SHA-256: the password stays here, and the server proves that it knows it.
-    #[default]
-    Scram,
-    /// A salted MD5, over TLS.
-    Md5,
-    /// The password in clear, over TLS.
-    Password,
-    /// Nothing: `trust`, or the client's certificate.
-    None,
-}
-
-impl Method {
-    const ALL: [(&'static str, Self); 4] =
-        [("scram-sha-256", Self::Scram), ("md5", Self::Md5), ("password", Self::Password), ("none", Self::None)];
-
-    /// The word in the configuration and in errors.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        Self::ALL.into_iter().find(|(_, method)| *method == self).map_or("", |(word, _)| word)
-    }
 }
 
 /// As written.

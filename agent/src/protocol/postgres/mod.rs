@@ -12,10 +12,12 @@ pub mod auth;
 pub mod copy;
 pub mod extended;
 pub mod function;
+pub mod login;
 pub mod notice;
 pub mod notify;
 pub mod query;
 pub mod rows;
+pub mod scram;
 pub mod wire;
 
 pub mod session;
