@@ -6,6 +6,7 @@ mod command;
 mod daemon;
 mod engine;
 mod hall;
+mod masking;
 mod operator;
 mod policies;
 mod reports;

@@ -3,6 +3,7 @@
 use super::{
     AppError,
     hall::{Hall, Lanes, Phase},
+    masking,
     policies::{self, Policies},
     reports,
     targets::Targets,
@@ -22,7 +23,8 @@ use crate::{
         tables::{self, Sockets, Tables},
         watch::Watch,
     },
-    proxy::{Cancellations, Directory, Live, Proxy, Unrecorded},
+    mask::Classes,
+    proxy::{Cancellations, Catalogs, Directory, Live, Proxy, Unrecorded},
     record::{EventKind, EventRecord, Recorder, Timestamps},
 };
 use aya::maps::{MapData, RingBuf};
@@ -109,12 +111,13 @@ impl Engine {
         let desk = Arc::new(Desk { sockets, tables, places: Mutex::new(Arc::clone(&places)) });
         let (end_flows, ended) = watch::channel(false);
         let attestor = Arc::new(attestor(plan.config, plan.cgroup_root)?);
-        let proxy = Arc::new(proxy(&plan, &attestor, port, ended)?);
+        let (classes, mask_key) = masking::open(plan.config)?;
+        let proxy = Arc::new(proxy(&plan, &attestor, (port, ended), classes)?);
         let targets = Arc::new(Targets::over(Arc::clone(&proxy.targets)));
         targets.resolve().await;
         let capacity = plan.config.proxy.max_connections.get() as usize;
         let directory = plan.config.policy.directory.clone();
-        let policies = Policies::new(directory, Arc::clone(&proxy), plan.recorder.clone());
+        let policies = Policies::new(directory, mask_key, Arc::clone(&proxy), plan.recorder.clone());
         let v6 = listeners.has_v6();
         let (sung, arrivals) = blocking::channel();
         let (phase, seen) = watch::channel(Phase::Open);
@@ -289,8 +292,8 @@ impl Engine {
 fn proxy(
     plan: &Plan<'_>,
     attestor: &Arc<Attestor>,
-    own_port: u16,
-    ended: watch::Receiver<bool>,
+    (own_port, ended): (u16, watch::Receiver<bool>),
+    classes: Arc<Classes>,
 ) -> Result<Proxy, AppError> {
     let config = plan.config;
     Ok(Proxy {
@@ -309,6 +312,8 @@ fn proxy(
         zone: config.policy.zone.clone(),
         live: Live::default(),
         cancellations: Cancellations::default(),
+        catalogs: Catalogs::default(),
+        classes: arc_swap::ArcSwap::new(classes),
         office: plan.office.clone(),
     })
 }

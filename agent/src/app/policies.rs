@@ -3,6 +3,7 @@
 use super::{AppError, engine::Engine};
 use crate::{
     config::{self, Mode},
+    mask::{self, Key},
     policy::{Holder, Moment, PolicySet, Rejected, Zone, load},
     proxy::Proxy,
     record::{EventKind, EventRecord, Recorder, Timestamps},
@@ -17,6 +18,7 @@ const TIME_PASSES: Duration = Duration::from_secs(15);
 /// What of the policies a running daemon keeps.
 pub(super) struct Policies {
     directory: PathBuf,
+    mask_key: Arc<Key>,
     proxy: Arc<Proxy>,
     recorder: Recorder,
     /// One reload at a time.
@@ -54,8 +56,30 @@ pub(super) fn moment(zone: &Zone) -> Moment {
 }
 
 impl Policies {
-    pub(super) fn new(directory: PathBuf, proxy: Arc<Proxy>, recorder: Recorder) -> Arc<Self> {
-        Arc::new(Self { directory, proxy, recorder, turn: tokio::sync::Mutex::default() })
+    pub(super) fn new(directory: PathBuf, mask_key: Arc<Key>, proxy: Arc<Proxy>, recorder: Recorder) -> Arc<Self> {
+        Arc::new(Self { directory, mask_key, proxy, recorder, turn: tokio::sync::Mutex::default() })
+    }
+
+    /// Reads the classification again; if it is good, it holds from the next request on.
+    async fn reload_classes(&self) {
+        let (directory, key) = (self.directory.clone(), Arc::clone(&self.mask_key));
+        let loaded = tokio::task::spawn_blocking(move || mask::load::load(&directory, &key)).await;
+        match loaded {
+            Ok(Ok(classes)) => {
+                let count = classes.iter().count();
+                self.proxy.classes.store(Arc::new(classes));
+                tracing::info!(classes = count, "another classification holds");
+                self.note(EventKind::PolicyChanged, format!("another classification: {count} classes")).await;
+            }
+            Ok(Err(rejected)) => {
+                let told = format!("the classification was not reloaded; the old one stays\n{rejected}");
+                tracing::error!("{told}");
+                let first = rejected.findings.first().map(ToString::to_string).unwrap_or_default();
+                let first = first.lines().next().unwrap_or_default();
+                self.note(EventKind::PolicyRejected, format!("classification: {first}")).await;
+            }
+            Err(error) => tracing::error!(%error, "reading the classification failed inside the daemon"),
+        }
     }
 
     /// Reads the directory again; if it is good and other than before, it holds, and live flows are judged by it. Gives
@@ -122,7 +146,15 @@ impl Policies {
             .await
             .unwrap_or_else(|error| Err(error.to_string()))
         };
+        let look_classes = |directory: PathBuf| async {
+            tokio::task::spawn_blocking(move || {
+                mask::load::marks(&directory).map_err(|rejected: Rejected| rejected.to_string())
+            })
+            .await
+            .unwrap_or_else(|error| Err(error.to_string()))
+        };
         let mut before = look(self.directory.clone()).await;
+        let mut classes_before = look_classes(self.directory.clone()).await;
         let mut judged = tokio::time::Instant::now();
         loop {
             tokio::time::sleep(LOOK).await;
@@ -131,6 +163,11 @@ impl Policies {
                 before = now;
                 // What is wrong with them was told where it was found.
                 let _ = self.reload().await;
+            }
+            let classes_now = look_classes(self.directory.clone()).await;
+            if classes_now != classes_before {
+                classes_before = classes_now;
+                self.reload_classes().await;
             }
             if self.proxy.policies.depends_on_time() && judged.elapsed() >= TIME_PASSES {
                 judged = tokio::time::Instant::now();

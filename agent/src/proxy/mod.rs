@@ -11,7 +11,7 @@ mod targets;
 use postgres::Setting;
 
 pub use live::Live;
-pub use postgres::Cancellations;
+pub use postgres::{Cancellations, Catalogs};
 pub use relay::Totals;
 pub use targets::Directory;
 
@@ -24,6 +24,7 @@ use crate::{
         arrival::{Arrival, Intercepted, socket_addr},
         namespace::Namespace,
     },
+    mask::Classes,
     policy::{
         self, Denied, Gate, Holder, Judged, Moment, Permitted, Question, Zone,
         question::{Circumstances, Target},
@@ -80,6 +81,10 @@ pub struct Proxy {
     pub live: Live,
     /// PostgreSQL sessions that can be cancelled.
     pub cancellations: Cancellations,
+    /// What their databases hold.
+    pub catalogs: Catalogs,
+    /// The classification that holds.
+    pub classes: ArcSwap<Classes>,
     /// Where people are asked; `None` where nobody could answer.
     pub office: Option<Arc<Office>>,
 }

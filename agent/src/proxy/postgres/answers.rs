@@ -1,13 +1,21 @@
 //! What the server answers: whose answer it is, what is masked in it, what is recorded of it.
 
+use std::sync::Arc;
+
 use super::{
     fault::{Fault, Who},
+    ledger::Open,
     talk::Talk,
 };
 use crate::{
     config::OnFailure,
-    protocol::postgres::{Backend, notice::Report, session::Fate},
-    record::ResponseRecord,
+    protocol::postgres::{
+        Backend, ProtocolError,
+        query::Tag,
+        rows::Columns,
+        session::{Answer, Fate},
+    },
+    record::{ResponseRecord, Status},
 };
 
 impl Talk<'_> {
@@ -18,46 +26,145 @@ impl Talk<'_> {
         client: &mut Vec<u8>,
         own: &mut Vec<u8>,
     ) -> Result<(), Fault> {
+        // As it stands before the answer: rows and errors belong to the request that is answered.
+        let shape = if matches!(message, Backend::Row(_)) { self.session.shape() } else { None };
         let answer = self.session.backend(message).map_err(|error| Fault::Protocol(Who::Server, error))?;
-        let mut rows = 0;
-        if let Backend::KeyData(key) = message {
-            self.keyed(key);
-        }
         if let Some(open) = answer.request.and_then(|number| self.ledger.open(number)) {
             open.bytes += bytes.len() as u64;
-            match message {
-                Backend::Complete(tag) => {
-                    rows = tag.rows().unwrap_or_default();
-                    open.rows += rows;
-                    open.completed += 1;
-                }
-                Backend::Empty => open.completed += 1,
-                Backend::Error(report) => open.error = Some(recorded(report).into()),
-                _ => {}
-            }
         }
-        self.tally.rows(rows);
-        match answer.fate {
-            Fate::Pass => client.extend_from_slice(bytes),
+        match &answer.fate {
+            Fate::Pass => self.show((message, bytes), &answer, shape.as_deref(), client)?,
             Fate::Swallow => {}
-            Fate::Instead(instead) => client.extend_from_slice(&instead),
+            Fate::Instead(instead) => client.extend_from_slice(instead),
         }
         if answer.done
-            && let Some(response) = answer.request.and_then(|number| self.ledger.finish(number))
+            && let Some(open) = answer.request.and_then(|number| self.ledger.finish(number))
         {
-            self.respond(response).await?;
+            self.settle(&open);
+            let status = if open.error.is_some() { Status::Error } else { Status::Done };
+            self.respond(self.ledger.response(open, status)).await?;
         }
         if let Some(skipped) = answer.skipped {
-            for response in self.ledger.skip(skipped) {
-                self.respond(response).await?;
+            for open in self.ledger.skip(skipped) {
+                self.forget(&open);
+                self.respond(self.ledger.response(open, Status::Cut)).await?;
+            }
+        }
+        if let Backend::Ready(status) = message {
+            self.naming.ready(*status, std::mem::take(&mut self.taken_back));
+            if *status == crate::protocol::postgres::query::Status::Idle {
+                self.rest();
             }
         }
         self.session.inject(client, own);
         Ok(())
     }
 
+    /// Passes what the client may see of a message.
+    fn show(
+        &mut self,
+        (message, bytes): (&Backend<'_>, &[u8]),
+        answer: &Answer,
+        shape: Option<&crate::protocol::postgres::session::Shape>,
+        client: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        let number = answer.request;
+        match message {
+            Backend::KeyData(key) => self.keyed(key),
+            Backend::Complete(tag) => self.completed(number, *tag),
+            Backend::Empty => self.completed(number, Tag(b"")),
+            Backend::Columns(columns) => self.announced(number, columns),
+            Backend::Row(row) => return self.row(number, (row, bytes), shape, client),
+            Backend::Error(report) | Backend::Notice(report) => {
+                return self.report(number, report, (message.tag(), bytes), client);
+            }
+            Backend::Notification(notification) => return self.notification(notification, bytes, client),
+            Backend::FunctionResult(Some(_)) if self.is_restricted() => {
+                crate::protocol::postgres::function::put_function_result(client, None);
+                return Ok(());
+            }
+            Backend::Parameter(parameter) if self.is_smuggled(number, parameter) => return Ok(()),
+            Backend::Authentication(_)
+            | Backend::Negotiation(_)
+            | Backend::Parameter(_)
+            | Backend::Ready(_)
+            | Backend::ParseComplete
+            | Backend::BindComplete
+            | Backend::CloseComplete
+            | Backend::Parameters(_)
+            | Backend::NoData
+            | Backend::Suspended
+            | Backend::FunctionResult(_)
+            | Backend::Copy(_)
+            | Backend::CopyData(_)
+            | Backend::CopyDone => {}
+        }
+        client.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn completed(&mut self, number: Option<u64>, tag: Tag<'_>) {
+        let Some(open) = number.and_then(|number| self.ledger.open(number)) else { return };
+        let rows = tag.rows().unwrap_or_default();
+        open.rows += rows;
+        open.completed += 1;
+        open.masks = None;
+        if tag.ends_transaction() {
+            self.taken_back = tag.command() == b"ROLLBACK";
+        }
+        self.tally.rows(rows);
+    }
+
+    /// The columns of the rows that follow, in a simple query.
+    fn announced(&mut self, number: Option<u64>, columns: &Columns<'_>) {
+        let Some(open) = number.and_then(|number| self.ledger.open(number)) else { return };
+        let (meaning, at) = (Arc::clone(&open.meaning), open.completed);
+        let columns: Vec<_> = columns.iter().collect();
+        let masks = Arc::new(self.masks(meaning.outputs.get(at), &columns));
+        if let Some(open) = number.and_then(|number| self.ledger.open(number)) {
+            open.masks = Some(masks);
+        }
+    }
+
+    /// What running it did is done.
+    fn settle(&mut self, open: &Open) {
+        let meaning = &open.meaning;
+        if !meaning.settings.is_empty() {
+            let changes = open.error.is_none().then_some(meaning.settings.as_slice());
+            self.naming.answered(changes, meaning.outputs.len() <= 1);
+            self.settle_names();
+        }
+        if meaning.transactions.len() > 1 || meaning.transactions.iter().any(muddles) {
+            self.naming.muddle();
+        }
+        if meaning.changes_catalog {
+            self.shelf.changed();
+            self.changed_catalog = true;
+        }
+    }
+
+    /// It was never run.
+    fn forget(&mut self, open: &Open) {
+        if !open.meaning.settings.is_empty() {
+            self.naming.answered(None, true);
+        }
+    }
+
+    /// No transaction is open.
+    fn rest(&mut self) {
+        if self.private.take().is_some() {
+            self.settle_names();
+        }
+        // Only now others see it.
+        if std::mem::take(&mut self.changed_catalog) {
+            self.shelf.changed();
+        }
+        self.approved.clear();
+    }
+
     /// Records what came back.
-    pub(super) async fn respond(&self, response: ResponseRecord) -> Result<(), Fault> {
+    pub(super) async fn respond(&self, response: Option<ResponseRecord>) -> Result<(), Fault> {
+        let Some(response) = response else { return Ok(()) };
         match self.setting.proxy.recorder.response(response).await {
             Err(error) if self.setting.proxy.on_failure == OnFailure::Deny => Err(error.into()),
             Ok(()) | Err(_) => Ok(()),
@@ -65,7 +172,17 @@ impl Talk<'_> {
     }
 }
 
-/// An error as the record has it: its condition, and no text that may hold values.
-fn recorded(report: &Report<'_>) -> String {
-    String::from_utf8_lossy(report.sqlstate()).into_owned()
+/// What goes back within a transaction takes settings with it, and nobody says which.
+fn muddles(transaction: &crate::protocol::postgres::sql::Transaction) -> bool {
+    matches!(transaction, crate::protocol::postgres::sql::Transaction::RollbackTo(_))
+}
+
+/// A message that cannot be masked is not passed.
+pub(super) fn unmaskable(error: crate::protocol::postgres::value::ValueError) -> Fault {
+    Fault::Unmasked(error)
+}
+
+/// What came out of turn.
+pub(super) fn out_of_turn() -> Fault {
+    Fault::Protocol(Who::Server, ProtocolError::OutOfTurn)
 }

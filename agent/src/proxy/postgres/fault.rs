@@ -6,6 +6,7 @@ use crate::{
     protocol::postgres::{
         ProtocolError,
         notice::{Fields, Severity},
+        value::ValueError,
     },
     record::{Outcome, RecordError},
 };
@@ -38,6 +39,9 @@ pub(super) enum Fault {
     /// What it says is not what may be said.
     #[error("{0}: {1}")]
     Protocol(Who, ProtocolError),
+    /// What cannot be masked is not passed.
+    #[error("a value could not be masked: {0}")]
+    Unmasked(ValueError),
     /// What cannot be recorded is not passed.
     #[error("{0}")]
     Unrecorded(#[from] RecordError),
@@ -58,7 +62,7 @@ impl Fault {
             Self::Client(_) => Outcome::ClientReset,
             Self::Server(_) => Outcome::UpstreamReset,
             Self::Protocol(..) | Self::Refused { .. } => Outcome::Refused,
-            Self::Unrecorded(_) => Outcome::Failed,
+            Self::Unrecorded(_) | Self::Unmasked(_) => Outcome::Failed,
         }
     }
 
@@ -74,6 +78,7 @@ impl Fault {
             Self::Server(_) => tell(b"08006", "the connection to the server was lost"),
             Self::Protocol(Who::Client, error) => return error.response(),
             Self::Protocol(Who::Server, _) => tell(b"08P01", "the server's answer was not understood"),
+            Self::Unmasked(_) => tell(b"58000", "a protected value could not be masked, and was not passed"),
             Self::Unrecorded(_) => tell(b"58030", "the request could not be recorded, and was not passed"),
             Self::Refused { client, .. } => tell(b"28000", client),
         }

@@ -135,6 +135,10 @@ impl Flow<'_> {
                 Step::Taken => self.client.take(consumed),
                 Step::Later => self.later = true,
                 Step::Held => {}
+                Step::Catalog => {
+                    let beside = self.talk.read_catalog(&mut self.server, &mut self.backend).await?;
+                    self.client.out().extend_from_slice(&beside);
+                }
             }
         }
         Ok(())

@@ -62,6 +62,12 @@ impl Refused {
         Self { digest: None, verdict: Arc::clone(verdict), sqlstate: INSUFFICIENT_PRIVILEGE, text, hint, log }
     }
 
+    /// It is not passed for another reason than a policy.
+    pub(super) fn by_us(verdict: &Arc<Verdict>, text: String) -> Self {
+        let (log, verdict) = (text.clone(), Arc::clone(verdict));
+        Self { digest: None, verdict, sqlstate: INSUFFICIENT_PRIVILEGE, text, hint: None, log }
+    }
+
     fn by_people(request: &Request, verdict: &Arc<Verdict>, text: String) -> Self {
         let log = text.clone();
         let (digest, verdict, sqlstate) = (Some(request.digest()), Arc::clone(verdict), INSUFFICIENT_PRIVILEGE);

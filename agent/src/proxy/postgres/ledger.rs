@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::{masks::Masks, meaning::Meaning};
 use crate::{
     protocol::postgres::session::Number,
     record::{ResponseRecord, SessionId, Status, Timestamps},
@@ -19,8 +20,14 @@ pub(super) struct Ledger {
 pub(super) struct Open {
     number: Number,
     n: u64,
+    /// What was asked.
+    pub(super) meaning: Arc<Meaning>,
+    /// What is done to the rows that come now.
+    pub(super) masks: Option<Arc<Masks>>,
     /// Statements of it that were answered.
     pub(super) completed: usize,
+    /// Whether the last of them took a transaction back.
+    pub(super) taken_back: bool,
     /// Rows returned or changed, as the server says.
     pub(super) rows: u64,
     /// Bytes that came for it.
@@ -44,9 +51,10 @@ impl Ledger {
     }
 
     /// The request that was numbered last goes to the server under the session's number.
-    pub(super) fn begin(&mut self, number: Number) {
-        let n = self.next.saturating_sub(1);
-        self.open.push_back(Open { number, n, completed: 0, rows: 0, bytes: 0, masked: 0, error: None });
+    pub(super) fn begin(&mut self, number: Number, meaning: &Arc<Meaning>) {
+        let (n, meaning) = (self.next.saturating_sub(1), Arc::clone(meaning));
+        let (masks, taken_back) = (None, false);
+        self.open.push_back(Open { number, n, meaning, masks, taken_back, completed: 0, rows: 0, bytes: 0, masked: 0, error: None });
     }
 
     /// The request that an answer is for.
@@ -55,20 +63,14 @@ impl Ledger {
         self.open.front_mut().filter(|open| open.number == number)
     }
 
-    /// The request is answered: what there is to record.
-    pub(super) fn finish(&mut self, number: Number) -> Option<ResponseRecord> {
-        let open = self.open.pop_front_if(|open| open.number == number)?;
-        let status = if open.error.is_some() { Status::Error } else { Status::Done };
-        self.response(open, status)
+    /// The request is answered.
+    pub(super) fn finish(&mut self, number: Number) -> Option<Open> {
+        self.open.pop_front_if(|open| open.number == number)
     }
 
-    /// The server skips what is numbered from the first up to and without the second.
-    pub(super) fn skip(&mut self, (from, to): (Number, Number)) -> Vec<ResponseRecord> {
-        let mut skipped = Vec::new();
-        while let Some(open) = self.open.pop_front_if(|open| (from..to).contains(&open.number)) {
-            skipped.extend(self.response(open, Status::Cut));
-        }
-        skipped
+    /// What the server skips: numbered from the first up to and without the second.
+    pub(super) fn skip(&mut self, (from, to): (Number, Number)) -> Vec<Open> {
+        std::iter::from_fn(|| self.open.pop_front_if(|open| (from..to).contains(&open.number))).collect()
     }
 
     /// The request does not go after all.
@@ -83,7 +85,8 @@ impl Ledger {
         open.into_iter().filter_map(|open| self.response(open, Status::Cut)).collect()
     }
 
-    fn response(&self, open: Open, status: Status) -> Option<ResponseRecord> {
+    /// What there is to record of it.
+    pub(super) fn response(&self, open: Open, status: Status) -> Option<ResponseRecord> {
         Some(ResponseRecord {
             session: self.session?,
             n: open.n,

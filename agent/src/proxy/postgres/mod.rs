@@ -3,22 +3,29 @@
 mod answers;
 mod cancel;
 mod cancelling;
+mod catalogs;
 mod fault;
 mod flow;
 mod hold;
 mod ledger;
+mod masks;
 mod meaning;
+mod naming;
 mod opening;
+mod protection;
+mod reading;
 mod setting;
 mod side;
 mod stream;
 mod talk;
 mod tally;
 mod upstream;
+mod veil;
 
 use tokio::net::TcpStream;
 
 pub use cancel::Cancellations;
+pub use catalogs::Catalogs;
 pub(super) use setting::Setting;
 
 use super::{Totals, reset};

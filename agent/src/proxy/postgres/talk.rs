@@ -1,15 +1,18 @@
 //! What a client asks for: understood, decided, recorded, sent. And what the server answers.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use tokio::sync::{Notify, watch};
 
 use super::{
     cancel::{Cancellations, Registered},
+    catalogs::{Known, Shelf},
     fault::{Fault, Who},
     hold::{Hold, Leave, Refused, Said},
     ledger::Ledger,
     meaning::Meaning,
+    naming::Naming,
+    reading::{self, Unready},
     setting::Setting,
     tally::Tally,
     upstream::{Outgoing, Upstream},
@@ -17,7 +20,8 @@ use super::{
 use crate::{
     approve::Id,
     config::OnFailure,
-    policy::{self, Approval, Cleared, Ruled, Verdict, question::Execute},
+    mask::Classes,
+    policy::{self, Approval, Cleared, Ruled, Verdict, Version, question::Execute},
     protocol::postgres::{
         Frontend,
         notice::Fields,
@@ -29,11 +33,6 @@ use crate::{
 
 /// Most approved portals that are remembered until they are run.
 const MOST_APPROVED: usize = 1024;
-/// Most texts whose meaning a session remembers.
-const MOST_KNOWN: usize = 256;
-/// The longest text that is remembered, bytes.
-const LONGEST_KNOWN: usize = 16 << 10;
-
 /// What became of a client's message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -41,6 +40,8 @@ pub(super) enum Step {
     Taken,
     /// It is shown again after an answer of the server.
     Later,
+    /// It is shown again once the catalog was read.
+    Catalog,
     /// It is shown again when people have answered.
     Held,
 }
@@ -75,8 +76,28 @@ pub(super) struct Talk<'a> {
     refused: Option<Refused>,
     /// Portals that were bound under an approval, by the request that made them.
     approved: HashMap<Number, (Arc<Approval>, Id)>,
-    known: HashMap<Box<[u8]>, Arc<Meaning>>,
-    database: Arc<str>,
+    pub(super) database: Arc<str>,
+    /// Where the database's catalog is kept.
+    pub(super) shelf: Arc<Shelf>,
+    /// The catalog as this session last looked at it.
+    pub(super) known: Arc<Known>,
+    /// What an open transaction sees of its own changes.
+    pub(super) private: Option<Arc<Known>>,
+    /// When the catalog could not be read.
+    pub(super) unread: Option<Instant>,
+    /// The classification that holds.
+    pub(super) classes: Arc<Classes>,
+    pub(super) naming: Naming,
+    /// Whether it is known what names meant when the session began.
+    pub(super) begun: bool,
+    /// Texts that were read under the names that hold.
+    pub(super) texts: HashMap<Box<[u8]>, Arc<Meaning>>,
+    /// Whether anything is hidden from this workload, and when that was asked.
+    pub(super) restricted: Option<(Version, u64, bool)>,
+    /// Whether the last transaction that ended was taken back.
+    pub(super) taken_back: bool,
+    /// Whether the transaction that is open changes the catalog.
+    pub(super) changed_catalog: bool,
     /// Its place among the sessions that can be cancelled.
     pub(super) registered: Option<Registered<'a>>,
     /// Told when its client wants to cancel.
@@ -88,24 +109,41 @@ pub(super) struct Talk<'a> {
 
 impl<'a> Talk<'a> {
     pub(super) fn new(setting: Setting<'a>, session: Session) -> Self {
-        let database = session.start_parameters().find(|(name, _)| *name == b"database");
-        let user = session.start_parameters().find(|(name, _)| *name == b"user");
-        let database = database.or(user).map(|(_, value)| String::from_utf8_lossy(value).into_owned());
+        let said = |name: &[u8]| session.start_parameters().find(|(found, _)| *found == name).map(|(_, value)| value);
+        let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
+        let user = text(said(b"user"));
+        let database = text(said(b"database").or(said(b"user")));
+        let mut options = said(b"options").unwrap_or_default().to_vec();
+        options.push(0);
+        options.extend_from_slice(said(b"search_path").unwrap_or_default());
+        let place = (setting.target.address, setting.target.port).into();
+        let key = (place, database.as_str().into(), user.as_str().into(), options.into());
+        let classes = setting.proxy.classes.load_full();
         Self {
             ledger: Ledger::new(setting.session),
             judgements: setting.proxy.live.judgements(),
-            registered: None,
-            cancelled: Arc::default(),
+            shelf: setting.proxy.catalogs.shelf(key),
+            known: Known::nothing(Arc::clone(&classes), Arc::clone(&setting.target)),
+            naming: Naming::new(None, &user),
+            database: database.into(),
+            classes,
             setting,
             session,
+            private: None,
+            unread: None,
+            begun: false,
+            texts: HashMap::new(),
+            restricted: None,
+            taken_back: false,
+            changed_catalog: false,
+            registered: None,
+            cancelled: Arc::default(),
             hold: None,
             notices: Vec::new(),
             former: None,
             leave: None,
             refused: None,
             approved: HashMap::new(),
-            known: HashMap::new(),
-            database: database.unwrap_or_default().into(),
             tally: Tally::new(),
         }
     }
@@ -131,7 +169,7 @@ impl<'a> Talk<'a> {
             Turn::Ask(asked) => asked,
         };
         let step = if let Some(routine) = asked.routine() {
-            if self.pass(asked)? {
+            if self.pass(asked, None)? {
                 server.send(Outgoing::Routine(routine, bytes));
             }
             Step::Taken
@@ -143,12 +181,20 @@ impl<'a> Talk<'a> {
     }
 
     async fn decide(&mut self, asked: Asked<'_>, bytes: &[u8], server: &mut Upstream) -> Result<Step, Fault> {
-        let Some(matter) = self.matter(&asked) else {
-            let why = "this statement or portal was not seen to be made; prepare it again";
-            let unknown = Fields { sqlstate: *b"26000", ..Fields::denied(why) };
-            self.deny(asked, &unknown)?;
-            return Ok(Step::Taken);
+        self.look_around();
+        let matter = match self.matter(&asked) {
+            Ok(matter) => matter,
+            Err(Unready::Catalog) => return Ok(Step::Catalog),
+            Err(Unready::Answer) => return Ok(Step::Later),
+            Err(Unready::Missing) => {
+                let why = "this statement or portal was not seen to be made; prepare it again";
+                self.deny(asked, &Fields { sqlstate: *b"26000", ..Fields::denied(why) })?;
+                return Ok(Step::Taken);
+            }
         };
+        if self.asks_first(&asked, &matter.meaning, server)? {
+            return Ok(Step::Later);
+        }
         let now = Timestamps::now();
         let leaving = match self.rule(&asked, &matter, bytes, now).await? {
             Ok(leaving) => leaving,
@@ -166,7 +212,7 @@ impl<'a> Talk<'a> {
             {
                 self.approved.insert(asked.number(), approved);
             }
-            if self.pass(asked)? {
+            if self.pass(asked, None)? {
                 server.send(Outgoing::Prepared(leaving.cleared));
             }
             return Ok(Step::Taken);
@@ -174,8 +220,8 @@ impl<'a> Talk<'a> {
         self.tally.request(now.boot_ns / 1_000_000_000);
         let number = asked.number();
         let recorded = self.record(&matter, leaving, now).await?;
-        self.ledger.begin(number);
-        if self.pass(asked)? {
+        self.ledger.begin(number, &matter.meaning);
+        if self.pass(asked, Some(&matter.meaning))? {
             server.send(Outgoing::Recorded(recorded));
         } else if let Some(response) = self.ledger.withdraw(number) {
             self.respond(response).await?;
@@ -193,20 +239,21 @@ impl<'a> Talk<'a> {
         self.registered = Some(all.register(key, workload, &self.database, &self.cancelled));
     }
 
-    /// What it is about; `None` where it names what nobody was seen to make.
-    fn matter(&mut self, asked: &Asked<'_>) -> Option<Matter> {
+    /// What it is about.
+    fn matter(&mut self, asked: &Asked<'_>) -> Result<Matter, Unready> {
         let plain = |meaning, prepares| Matter { meaning, parameters: Vec::new(), prepares };
-        Some(match asked.request() {
-            Request::Simple { sql } => plain(self.meaning(sql), false),
-            Request::Parse(parse) => plain(self.meaning(parse.sql), true),
+        Ok(match asked.request() {
+            Request::Simple { sql } => plain(self.meaning(sql)?, false),
+            Request::Parse(parse) => plain(self.meaning(parse.sql)?, true),
             Request::Bind { bind, statement } => {
-                let meaning = self.meaning(&statement.as_ref()?.sql);
+                let statement = statement.as_ref().ok_or(Unready::Missing)?;
+                let meaning = self.meaning(&statement.sql)?;
                 let parameters = bind.parameters.iter().map(|value| value.map(Box::from)).collect();
                 Matter { meaning, parameters, prepares: true }
             }
             Request::Execute { portal, .. } => {
-                let portal = portal.as_ref()?;
-                let meaning = self.meaning(portal.sql());
+                let portal = portal.as_ref().ok_or(Unready::Missing)?;
+                let meaning = self.meaning(portal.sql())?;
                 let bind = portal.bind();
                 let values = bind.iter().flat_map(|bind| bind.parameters.iter());
                 Matter { meaning, parameters: values.map(|value| value.map(Box::from)).collect(), prepares: false }
@@ -218,24 +265,31 @@ impl<'a> Talk<'a> {
                 plain(Arc::new(Meaning::unknown(&self.database, b"", "function call", "function")), false)
             }
             // Routine; asked of nobody.
-            Request::DescribeStatement(_) | Request::DescribePortal(_) | Request::Close(_) | Request::CopyData(_) => {
-                return None;
-            }
+            Request::DescribeStatement(_)
+            | Request::DescribePortal(_)
+            | Request::Close(_)
+            | Request::CopyData(_) => return Err(Unready::Missing),
         })
     }
 
-    fn meaning(&mut self, sql: &[u8]) -> Arc<Meaning> {
-        if let Some(known) = self.known.get(sql) {
-            return Arc::clone(known);
+    /// Takes other classifications over, where others hold by now.
+    fn look_around(&mut self) {
+        let holds = self.setting.proxy.classes.load();
+        if !Arc::ptr_eq(&holds, &self.classes) {
+            self.classes = Arc::clone(&holds);
+            self.settle_names();
         }
-        let meaning = Arc::new(Meaning::unknown(&self.database, sql, "statement", "text"));
-        if sql.len() <= LONGEST_KNOWN {
-            if self.known.len() >= MOST_KNOWN {
-                self.known.clear();
-            }
-            self.known.insert(sql.into(), Arc::clone(&meaning));
+    }
+
+    /// Whether the server has to tell first what a portal gives: its rows could not be told apart.
+    fn asks_first(&mut self, asked: &Asked<'_>, meaning: &Meaning, server: &mut Upstream) -> Result<bool, Fault> {
+        let Request::Execute { portal: Some(portal), .. } = asked.request() else { return Ok(false) };
+        if portal.shape().is_some() || !self.looks_into(meaning.outputs.first()) {
+            return Ok(false);
         }
-        meaning
+        self.session.describe(portal, server.own()).map_err(|error| Fault::Protocol(Who::Client, error))?;
+        self.session.urge();
+        Ok(true)
     }
 
     /// Asks the policies. What they hold waits for people, and is then asked again with what they said.
@@ -260,7 +314,10 @@ impl<'a> Talk<'a> {
         loop {
             question.circumstances.approval = approval.as_ref().map(|(approval, _)| Arc::clone(approval));
             let (verdict, needs) = match policy::execute(bytes, &question, policies, self.setting.observe) {
-                Ruled::Cleared(cleared) => return Ok(Ok(Leaving { cleared, facts, approval })),
+                Ruled::Cleared(cleared) => {
+                    let refused = self.objection(&matter.meaning, cleared.verdict(), now);
+                    return Ok(refused.map_or_else(|| Ok(Leaving { cleared, facts, approval }), |why| Err(Some(why))));
+                }
                 Ruled::Denied(verdict) => return Ok(Err(Some(Refused::by_policy(&verdict)))),
                 Ruled::Held(verdict, needs) => (verdict, needs),
             };
@@ -302,8 +359,19 @@ impl<'a> Talk<'a> {
         }
     }
 
-    fn pass(&mut self, asked: Asked<'_>) -> Result<bool, Fault> {
-        let passed = self.session.pass(asked, &[]).map_err(|error| Fault::Protocol(Who::Client, error))?;
+    /// Enters it in the session, with what running it does to names.
+    fn pass(&mut self, asked: Asked<'_>, runs: Option<&Arc<Meaning>>) -> Result<bool, Fault> {
+        let effects = runs.map(|meaning| reading::effects(meaning)).unwrap_or_default();
+        let passed = self.session.pass(asked, &effects).map_err(|error| Fault::Protocol(Who::Client, error))?;
+        if let (Some(meaning), Passed::Forward) = (runs, passed) {
+            if !meaning.settings.is_empty() {
+                self.naming.passed();
+            }
+            if meaning.changes_catalog {
+                self.naming.unlist(meaning.unlists.as_ref());
+                self.settle_names();
+            }
+        }
         Ok(passed == Passed::Forward)
     }
 

@@ -158,6 +158,17 @@ impl Session {
         self.pipeline.is_empty()
     }
 
+    /// Whether the server waits for a request, and nothing but a transaction block is open.
+    #[must_use]
+    pub fn at_rest(&self) -> bool {
+        self.phase == Phase::Open && self.pipeline.is_empty() && !self.batch_open && !self.skipping && !self.blocked
+    }
+
+    /// Asks the server for the answers it keeps to itself, where it does: something waits for them.
+    pub fn urge(&mut self) {
+        self.flush();
+    }
+
     /// What the next request would mean by a statement's name; empty for the unnamed one.
     #[must_use]
     pub fn statement(&self, name: &[u8]) -> Found<Statement> {

@@ -42,6 +42,9 @@ pub enum ValueError {
     /// Nested deeper than anybody looks.
     #[error("nested too deeply")]
     Nested,
+    /// A row that is not of the columns it was announced with.
+    #[error("a row of other columns than were announced")]
+    Cells,
 }
 
 pub(super) type Result<T, E = ValueError> = std::result::Result<T, E>;

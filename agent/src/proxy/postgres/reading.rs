@@ -1,0 +1,218 @@
+//! From the text of a request to its meaning, for the session as it stands.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{
+    catalogs::{self, LONGEST, Known, Unread},
+    meaning::{Meaning, Place},
+    talk::Talk,
+    upstream::Upstream,
+};
+use crate::protocol::postgres::{
+    Framer,
+    query::Status,
+    session::{Effect, Found},
+    sql::{self, Deed, Quoting, Use},
+};
+
+/// Most texts whose meaning a session remembers by itself.
+const MOST_KNOWN: usize = 256;
+/// A catalog that could not be read is not tried again before this has passed.
+const RETRY: Duration = Duration::from_secs(30);
+/// How often names stand for texts that use names.
+const NESTED: u8 = 4;
+
+/// Why a meaning is not known yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unready {
+    /// The catalog has to be read first.
+    Catalog,
+    /// An answer of the server has to come first.
+    Answer,
+    /// It uses a statement or cursor that nobody was seen to make.
+    Missing,
+}
+
+impl Talk<'_> {
+    /// What a text means.
+    pub(super) fn meaning(&mut self, sql: &[u8]) -> Result<Arc<Meaning>, Unready> {
+        self.meaning_of(sql, 0)
+    }
+
+    fn meaning_of(&mut self, sql: &[u8], nested: u8) -> Result<Arc<Meaning>, Unready> {
+        let meaning = self.plain_meaning(sql)?;
+        if meaning.uses.is_empty() {
+            return Ok(meaning);
+        }
+        if nested >= NESTED {
+            return Err(Unready::Missing);
+        }
+        let mut named = Vec::new();
+        for (at, name) in &meaning.uses {
+            let text: Box<[u8]> = match name {
+                Use::Execute { name, .. } => match self.session.statement(name.as_bytes()) {
+                    Found::Known(statement) => statement.sql.clone(),
+                    Found::Missing => return Err(Unready::Missing),
+                    Found::Unsettled => return Err(Unready::Answer),
+                },
+                Use::Fetch { only_moves: true, .. } => continue,
+                Use::Fetch { name, .. } | Use::Current(name) => match self.session.portal(name.as_bytes()) {
+                    Found::Known(portal) => portal.sql().into(),
+                    Found::Missing => return Err(Unready::Missing),
+                    Found::Unsettled => return Err(Unready::Answer),
+                },
+            };
+            named.push((*at, self.meaning_of(&text, nested + 1)?));
+        }
+        Ok(Arc::new(meaning.with(&named)))
+    }
+
+    /// What a text means, apart from what it runs by name.
+    fn plain_meaning(&mut self, sql: &[u8]) -> Result<Arc<Meaning>, Unready> {
+        // What was passed may change how texts are read, and what names stand for.
+        if self.naming.is_unsettled() {
+            self.session.urge();
+            return Err(Unready::Answer);
+        }
+        if let Some(known) = self.texts.get(sql) {
+            if !known.touches || !self.is_stale() {
+                return Ok(Arc::clone(known));
+            }
+        }
+        let plain = self.naming.is_plain() && self.private.is_none();
+        let quoting = match self.session.parameter(b"standard_conforming_strings") {
+            Some(b"off") => Quoting::Backslash,
+            Some(_) | None => Quoting::Standard,
+        };
+        let shared = plain && quoting == Quoting::Standard;
+        if let Some(known) = self.known.meaning(sql).filter(|known| shared && (!known.touches || !self.is_stale())) {
+            return Ok(self.keep(sql, known));
+        }
+        let meaning = self.read(sql, quoting);
+        if meaning.touches && self.is_stale() && self.may_read() {
+            if self.session.at_rest() {
+                return Err(Unready::Catalog);
+            }
+            if !self.session.idle() {
+                self.session.urge();
+                return Err(Unready::Answer);
+            }
+        }
+        let meaning = Arc::new(meaning);
+        if shared && sql.len() <= LONGEST {
+            self.known.remember(sql, &meaning);
+        }
+        Ok(self.keep(sql, meaning))
+    }
+
+    fn keep(&mut self, sql: &[u8], meaning: Arc<Meaning>) -> Arc<Meaning> {
+        if sql.len() <= LONGEST {
+            if self.texts.len() >= MOST_KNOWN {
+                self.texts.clear();
+            }
+            self.texts.insert(sql.into(), Arc::clone(&meaning));
+        }
+        meaning
+    }
+
+    fn read(&self, sql: &[u8], quoting: Quoting) -> Meaning {
+        let encoding = self.session.parameter(b"client_encoding");
+        let utf8 = encoding.is_none_or(|name| name == b"UTF8");
+        let text = std::str::from_utf8(sql).ok().filter(|text| utf8 || text.is_ascii());
+        let Some(text) = text else {
+            return Meaning::unreadable(&self.database, sql, "its encoding cannot be read");
+        };
+        match sql::parse_quoted(text, quoting) {
+            Ok(script) => {
+                let known = self.private.as_ref().unwrap_or(&self.known);
+                let place = Place {
+                    database: &self.database,
+                    catalog: &known.catalog,
+                    protection: &known.protection,
+                    names: &self.naming.names(),
+                };
+                Meaning::of(text, &script, &place)
+            }
+            Err(why) => Meaning::unreadable(&self.database, sql, &why.to_string()),
+        }
+    }
+
+    /// Whether the catalog is not what the database holds, as far as anybody saw.
+    pub(super) fn is_stale(&mut self) -> bool {
+        if self.private.is_some() {
+            return self.naming.has_unlisted();
+        }
+        match self.shelf.fresh(&self.classes) {
+            Some(fresh) => {
+                if !Arc::ptr_eq(&fresh, &self.known) {
+                    self.begin_names(fresh.catalog.search_path());
+                    self.known = fresh;
+                    self.settle_names();
+                }
+                self.naming.has_unlisted()
+            }
+            None => true,
+        }
+    }
+
+    fn begin_names(&mut self, path: Option<&str>) {
+        if !std::mem::replace(&mut self.begun, true) {
+            self.naming.begin(path);
+        }
+    }
+
+    /// Names mean something else from now on.
+    pub(super) fn settle_names(&mut self) {
+        self.texts.clear();
+    }
+
+    fn may_read(&self) -> bool {
+        self.unread.is_none_or(|at| at.elapsed() > RETRY)
+    }
+
+    /// Reads the catalog over the session's own connection, which is at rest.
+    pub(super) async fn read_catalog(&mut self, server: &mut Upstream, framer: &mut Framer) -> Result<Vec<u8>, super::fault::Fault> {
+        let (status, changes) = (self.session.status(), self.shelf.changes());
+        self.settle_names();
+        match catalogs::read(server, framer, status).await {
+            Ok(mut read) => {
+                let beside = std::mem::take(&mut read.beside);
+                self.naming.listed(&read.temporary);
+                self.begin_names(read.search_path());
+                let (classes, target) = (Arc::clone(&self.classes), Arc::clone(&self.setting.target));
+                // What a transaction sees of its own changes is nobody else's.
+                if status == Status::Block {
+                    self.private = Some(Known::of(read, changes, classes, target));
+                } else {
+                    self.known = self.shelf.keep(read, changes, classes, target);
+                }
+                self.unread = None;
+                Ok(beside)
+            }
+            Err(Unread::Fault(fault)) => Err(fault),
+            Err(error) => {
+                tracing::warn!(%error, target = self.setting.target.id(), "the catalog of a database cannot be read");
+                self.unread = Some(Instant::now());
+                Ok(Vec::new())
+            }
+        }
+    }
+}
+
+/// What a meaning does to names, in the session's words.
+pub(super) fn effects(meaning: &Meaning) -> Vec<Effect<'_>> {
+    use crate::protocol::postgres::session::Deed as Done;
+    let part = |range: &std::ops::Range<usize>| meaning.text.get(range.clone()).unwrap_or_default();
+    let done = |deed| match deed {
+        Deed::Prepare { name, sql, .. } => Done::Prepare { name: name.as_bytes(), sql: part(sql), types: &[] },
+        Deed::Deallocate(name) => Done::Deallocate(name.as_bytes()),
+        Deed::DeallocateAll => Done::DeallocateAll,
+        Deed::Declare { name, sql, hold } => Done::Declare { name: name.as_bytes(), sql: part(sql), hold: *hold },
+        Deed::Close(name) => Done::Close(name.as_bytes()),
+        Deed::CloseAll => Done::CloseAll,
+        Deed::DiscardAll => Done::DiscardAll,
+        Deed::Opaque => Done::Opaque,
+    };
+    meaning.deeds.iter().map(|(statement, deed)| Effect { statement: *statement, deed: done(deed) }).collect()
+}

@@ -1,0 +1,304 @@
+//! What this workload may not see in clear, and how that is kept from it.
+
+use std::sync::Arc;
+
+use super::{
+    answers::unmaskable,
+    fault::Fault,
+    hold::Refused,
+    masks::{Cover, Covered, Masks},
+    meaning::{Meaning, column_name},
+    talk::Talk,
+};
+use crate::{
+    mask::{Class, detect::Context},
+    policy::{
+        Cause, Question, Verdict,
+        question::{Asked, Field, Reveal},
+    },
+    protocol::postgres::{
+        notice::Report,
+        notify::{Notification, Parameter},
+        rows::{Column as Told, Row},
+        session::{Number, Shape},
+        sql::{Column, Lineage, Output},
+    },
+    record::Timestamps,
+};
+
+/// Seconds for which it is remembered whether anything is hidden.
+const REMEMBERED: u64 = 15;
+/// What stands for a text that may hold values.
+const WITHHELD: &str = "the server's message was withheld: it may hold protected values";
+/// Settings the server tells of, and whose values are any text.
+const FREE_SETTINGS: [&[u8]; 3] = [b"application_name", b"TimeZone", b"search_path"];
+
+impl Talk<'_> {
+    /// The class of a column that is not to be seen in clear, the strictest.
+    fn hidden(&self, column: &Column, now: Timestamps) -> Option<Arc<Class>> {
+        if self.setting.observe {
+            return None;
+        }
+        let known = self.private.as_ref().unwrap_or(&self.known);
+        let classes = known.protection.of_column(column);
+        let first = classes.first().map(|class| Arc::clone(class))?;
+        let names = classes.into_iter().map(|class| class.name().to_owned()).collect();
+        let field = Field::Column(column_name(&self.database, column));
+        let asked = Asked::Reveal(Arc::new(Reveal { field, classes: names }));
+        let question = Question { asked, ..self.setting.question(Arc::default(), Default::default(), now) };
+        (!self.setting.proxy.policies.decide(&question).verdict.allows()).then_some(first)
+    }
+
+    /// Whether anything in the database is hidden from this workload.
+    pub(super) fn is_restricted(&mut self) -> bool {
+        let known = self.private.as_ref().unwrap_or(&self.known);
+        if self.setting.observe || known.protection.protected().is_empty() {
+            return false;
+        }
+        let now = Timestamps::now();
+        let (version, second) = (self.setting.proxy.policies.version(), now.boot_ns / 1_000_000_000 / REMEMBERED);
+        if let Some((_, _, restricted)) = self.restricted.filter(|(v, s, _)| *v == version && *s == second) {
+            return restricted;
+        }
+        let restricted = known.protection.protected().iter().any(|column| self.hidden(column, now).is_some());
+        self.restricted = Some((version, second, restricted));
+        restricted
+    }
+
+    /// Whether what is made of this may not be seen in clear.
+    fn is_hidden(&mut self, lineage: &Lineage, now: Timestamps) -> bool {
+        match lineage {
+            Lineage::Of(columns) => columns.iter().any(|column| self.hidden(column, now).is_some()),
+            Lineage::Undecided => self.is_restricted(),
+        }
+    }
+
+    /// Whether rows of this are looked into.
+    pub(super) fn looks_into(&mut self, output: Option<&Output>) -> bool {
+        let now = Timestamps::now();
+        let search = !self.classes.detectors().is_empty();
+        match output {
+            None | Some(Output::Nothing) => false,
+            Some(Output::Undecided) => search || self.is_restricted(),
+            Some(Output::Columns(columns)) => {
+                let stored = |lineage: &Lineage| !matches!(lineage, Lineage::Of(columns) if columns.is_empty());
+                columns.iter().any(|lineage| search && stored(lineage) || self.is_hidden(lineage, now))
+            }
+        }
+    }
+
+    /// Why a request that policies allow is not passed all the same.
+    pub(super) fn objection(&mut self, meaning: &Meaning, verdict: &Arc<Verdict>, now: Timestamps) -> Option<Refused> {
+        if self.setting.observe || verdict.cause == Cause::Unconfigured {
+            return None;
+        }
+        if let Some(why) = &meaning.unreadable {
+            let text = format!("this statement was not understood: {why}");
+            return Some(Refused::by_us(verdict, text));
+        }
+        let strays = meaning.stores.iter().any(|store| {
+            let own = store.into.as_ref().map(|into| self.known.protection.class_names(into)).unwrap_or_default();
+            match &store.from {
+                Lineage::Undecided => self.is_restricted() && own.is_empty(),
+                Lineage::Of(columns) => columns.iter().any(|column| {
+                    self.hidden(column, now).is_some_and(|class| !own.iter().any(|name| name == class.name()))
+                }),
+            }
+        });
+        if strays {
+            let text = "this would copy what you may not see to where it is not protected";
+            return Some(Refused::by_us(verdict, text.to_owned()));
+        }
+        None
+    }
+
+    /// What is done to the rows of a result.
+    pub(super) fn masks(&mut self, output: Option<&Output>, columns: &[Told<'_>]) -> Masks {
+        let now = Timestamps::now();
+        let lineages = match output {
+            Some(Output::Columns(lineages)) if lineages.len() == columns.len() => lineages.as_slice(),
+            // The server gives other columns than were understood: nothing is certain of any.
+            Some(Output::Columns(_) | Output::Undecided | Output::Nothing) | None => &[],
+        };
+        let search = !self.classes.detectors().is_empty();
+        let covered = columns.iter().enumerate().map(|(place, told)| {
+            let lineage = lineages.get(place).unwrap_or(&Lineage::Undecided);
+            let cover = match self.cover(lineage, told, now) {
+                Cover::Clear if search && is_searched(lineage) && !self.is_classified(lineage) => {
+                    Cover::Search(Context::of(&String::from_utf8_lossy(told.name)))
+                }
+                cover => cover,
+            };
+            Covered { cover, kind: told.kind, format: told.format }
+        });
+        let covered = covered.collect();
+        Masks::new(covered, Arc::clone(&self.classes))
+    }
+
+    fn cover(&mut self, lineage: &Lineage, told: &Told<'_>, now: Timestamps) -> Cover {
+        let Lineage::Of(columns) = lineage else {
+            return if self.is_restricted() { Cover::Whole } else { Cover::Clear };
+        };
+        let known = Arc::clone(self.private.as_ref().unwrap_or(&self.known));
+        let origin = (told.table != 0).then(|| known.catalog.relation_of(told.table)).flatten();
+        let is_of = |column: &Column| {
+            origin.as_ref().is_some_and(|origin| origin.schema == column.schema && origin.table == column.table)
+        };
+        // The server says where it comes from; whoever read the text has to know.
+        if told.table != 0 && !columns.iter().any(is_of) {
+            self.shelf.changed();
+            return if self.is_restricted() { Cover::Whole } else { Cover::Clear };
+        }
+        let hidden: Vec<Arc<Class>> = columns.iter().filter_map(|column| self.hidden(column, now)).collect();
+        let Some(first) = hidden.first() else { return Cover::Clear };
+        let same = |column: &Column| columns.first().is_some_and(|first| first.column == column.column);
+        let direct = told.table != 0 && columns.iter().all(same) && known.catalog.is_table(told.table);
+        // What is made from a column is not masked by what its class leaves of it: that may be any part of it by now.
+        if direct && hidden.iter().all(|class| Arc::ptr_eq(class, first)) {
+            Cover::Class(Arc::clone(first))
+        } else {
+            Cover::Whole
+        }
+    }
+
+    fn is_classified(&self, lineage: &Lineage) -> bool {
+        let known = self.private.as_ref().unwrap_or(&self.known);
+        matches!(lineage, Lineage::Of(columns) if columns.iter().any(|column| known.protection.classifies(column)))
+    }
+
+    /// Passes a row.
+    pub(super) fn row(
+        &mut self,
+        number: Option<Number>,
+        (row, bytes): (&Row<'_>, &[u8]),
+        shape: Option<&Shape>,
+        client: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        let masks = match number.and_then(|number| self.ledger.open(number)) {
+            Some(open) => match &open.masks {
+                Some(masks) => Arc::clone(masks),
+                None => {
+                    let meaning = Arc::clone(&open.meaning);
+                    let columns = shape.and_then(Shape::columns);
+                    let columns: Vec<Told<'_>> = columns.iter().flat_map(|columns| columns.iter()).collect();
+                    let told = columns.iter().enumerate().map(|(place, told)| self.session.as_written(place, *told));
+                    let told: Vec<Told<'_>> = told.collect();
+                    let masks = if columns.is_empty() && !self.looks_into(meaning.outputs.first()) {
+                        // Nobody asked what they are, and nobody has to know.
+                        let clear = Covered { cover: Cover::Clear, kind: 0, format: crate::protocol::postgres::Format::Text };
+                        Masks::new(vec![clear; row.count()], Arc::clone(&self.classes))
+                    } else {
+                        self.masks(meaning.outputs.first(), &told)
+                    };
+                    let masks = Arc::new(masks);
+                    if let Some(open) = number.and_then(|number| self.ledger.open(number)) {
+                        open.masks = Some(Arc::clone(&masks));
+                    }
+                    masks
+                }
+            },
+            // Rows of a request that was not run.
+            None => return Err(super::answers::out_of_turn()),
+        };
+        if !masks.is_busy() {
+            client.extend_from_slice(bytes);
+            return Ok(());
+        }
+        let masked = masks.row(row, bytes, client).map_err(unmaskable)?;
+        if let Some(open) = number.and_then(|number| self.ledger.open(number)) {
+            open.masked += masked;
+        }
+        Ok(())
+    }
+
+    /// Passes an error or a notice.
+    pub(super) fn report(
+        &mut self,
+        number: Option<Number>,
+        report: &Report<'_>,
+        (tag, bytes): (u8, &[u8]),
+        client: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        let meaning = number.and_then(|number| self.ledger.open(number)).map(|open| Arc::clone(&open.meaning));
+        let withheld = meaning.as_ref().is_some_and(|meaning| self.may_tell_values(meaning));
+        let before = client.len();
+        if withheld {
+            report.rewrite(tag, client, |code, value| match code {
+                b'S' | b'V' | b'C' | b'P' | b's' | b't' | b'c' | b'd' | b'n' | b'F' | b'L' | b'R' => Some(value.to_vec()),
+                b'M' => Some(WITHHELD.as_bytes().to_vec()),
+                _ => None,
+            });
+        } else if self.classes.detectors().is_empty() || self.setting.observe {
+            client.extend_from_slice(bytes);
+        } else {
+            let classes = Arc::clone(&self.classes);
+            report.rewrite(tag, client, |_, value| {
+                let found = classes.mask_found(&Context::default(), crate::mask::FieldType::Text, value);
+                Some(found.map_or_else(|| value.to_vec(), |masked| masked.text().unwrap_or_default().to_vec()))
+            });
+        }
+        if tag == b'E'
+            && let Some(open) = number.and_then(|number| self.ledger.open(number))
+        {
+            // As the client saw it.
+            let seen = client.get(before + 5..).and_then(|body| Report::decode(body).ok());
+            let (sqlstate, text) = (report.sqlstate(), seen.map_or(&b""[..], |seen| seen.message()));
+            let text = format!("{} {}", String::from_utf8_lossy(sqlstate), String::from_utf8_lossy(text));
+            open.error = Some(text.into());
+        }
+        Ok(())
+    }
+
+    /// Whether what the server says of a request may hold what is hidden.
+    fn may_tell_values(&mut self, meaning: &Meaning) -> bool {
+        if !self.is_restricted() {
+            return false;
+        }
+        if meaning.facts.opaque {
+            return true;
+        }
+        let now = Timestamps::now();
+        let classes = [&meaning.facts.classes_read, &meaning.facts.classes_written];
+        if classes.into_iter().flatten().all(|classes| classes.is_empty()) {
+            return false;
+        }
+        let columns = [&meaning.facts.columns_read, &meaning.facts.columns_written].into_iter().flatten().flatten();
+        let columns: Vec<Column> = columns
+            .map(|name| Column {
+                schema: name.schema.as_str().into(),
+                table: name.table.as_str().into(),
+                column: name.column.as_str().into(),
+            })
+            .collect();
+        columns.iter().any(|column| self.hidden(column, now).is_some())
+    }
+
+    /// Passes a notification: what others say is made of anything.
+    pub(super) fn notification(
+        &mut self,
+        notification: &Notification<'_>,
+        bytes: &[u8],
+        client: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        if !notification.payload.is_empty() && self.is_restricted() {
+            Notification { payload: b"***", ..*notification }.encode(client);
+        } else {
+            client.extend_from_slice(bytes);
+        }
+        Ok(())
+    }
+
+    /// Whether a setting may have been set by code to something that is hidden.
+    pub(super) fn is_smuggled(&mut self, number: Option<Number>, parameter: &Parameter<'_>) -> bool {
+        if !FREE_SETTINGS.contains(&parameter.name) {
+            return false;
+        }
+        let meaning = number.and_then(|number| self.ledger.open(number)).map(|open| Arc::clone(&open.meaning));
+        meaning.is_some_and(|meaning| meaning.facts.opaque && self.is_restricted())
+    }
+}
+
+/// Whether detectors look at what is made from this: not at what the client itself said.
+fn is_searched(lineage: &Lineage) -> bool {
+    !matches!(lineage, Lineage::Of(columns) if columns.is_empty())
+}
