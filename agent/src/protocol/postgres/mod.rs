@@ -21,6 +21,7 @@ pub mod scram;
 pub mod wire;
 
 pub mod session;
+pub mod sql;
 pub mod value;
 
 #[cfg(test)]

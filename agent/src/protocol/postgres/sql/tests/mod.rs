@@ -1,0 +1,4 @@
+//! What is understood of statements over a small catalog.
+
+mod fixture;
+mod lineage;

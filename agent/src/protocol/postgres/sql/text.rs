@@ -1,0 +1,169 @@
+//! From text to a tree, by the server's own grammar, within limits.
+//!
+//! The parser bounds the depth of what it gives: it refuses what takes more than 100 kB of its stack, or nests deeper than
+//! its serialized form may. The tree is decoded and dropped on a stack that fits the deepest of those.
+
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use pg_query::protobuf::{self, RawStmt, ScanToken, Token};
+
+/// Longest text that is parsed, in bytes.
+pub const MOST_BYTES: usize = 1 << 20;
+
+/// Most words and signs of a text: each takes about a kilobyte while the tree is there.
+pub const MOST_TOKENS: usize = 100_000;
+
+/// Longest text whose quotes the scanner cannot find: its tokens are not counted, and there are no more than bytes.
+const MOST_UNSCANNED: usize = 1 << 16;
+
+/// Stack for decoding and dropping: some thousand levels, 20 kB each without optimization.
+const STACK: usize = 64 << 20;
+
+/// The parser points the process's standard error at a pipe while it works, so only one may work at a time.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// Why a text cannot be understood. Texts of errors hold nothing of the statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// There is more than is looked at.
+    #[error("{what} of a statement are more than {most}")]
+    TooLong {
+        /// Bytes or tokens.
+        what: &'static str,
+        /// How many are read.
+        most: usize,
+    },
+    /// It nests deeper than is followed.
+    #[error("a statement nests too deeply")]
+    TooDeep,
+    /// The grammar has no such statement.
+    #[error("it is no SQL this parser knows")]
+    Syntax,
+    /// A byte that ends strings in the protocol.
+    #[error("a statement holds a zero byte")]
+    Zero,
+    /// The parser could not work.
+    #[error("the parser failed")]
+    Parser,
+}
+
+/// How the server reads `'a\b'`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Quoting {
+    /// `standard_conforming_strings = on`: a backslash is one.
+    #[default]
+    Standard,
+    /// `off`: a backslash escapes, as in `E'…'`.
+    Backslash,
+}
+
+/// A text's statements, as syntax: the same for every session that quotes alike.
+pub struct Script {
+    pub(super) tree: protobuf::ParseResult,
+    /// Where constants are, in order.
+    pub(super) constants: Vec<Range<usize>>,
+    /// Whether they were looked for.
+    pub(super) scanned: bool,
+    pub(super) length: usize,
+}
+
+/// Parses a message's text.
+///
+/// # Errors
+///
+/// [`Unreadable`] if it is too long, too deep, or not SQL. Whoever asks must not pass it on then.
+pub fn parse(sql: &str) -> Result<Script, Unreadable> {
+    parse_quoted(sql, Quoting::Standard)
+}
+
+/// Parses a message's text, read as a session's `standard_conforming_strings` says.
+///
+/// # Errors
+///
+/// As [`parse`].
+pub fn parse_quoted(sql: &str, quoting: Quoting) -> Result<Script, Unreadable> {
+    let scanned = quoting == Quoting::Standard;
+    let most = if scanned { MOST_BYTES } else { MOST_UNSCANNED };
+    if sql.len() > most {
+        return Err(Unreadable::TooLong { what: "bytes", most });
+    }
+    let options = match quoting {
+        Quoting::Standard => pg_query::ParserOptions::DEFAULT,
+        Quoting::Backslash => pg_query::ParserOptions::DISABLE_STANDARD_CONFORMING_STRINGS,
+    };
+    let one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let constants = if scanned { constants(sql)? } else { Vec::new() };
+    let parsed = stacker::grow(STACK, || pg_query::parse(sql, options).map(|parsed| parsed.protobuf));
+    drop(one);
+    let tree = parsed.map_err(|error| refusal(&error))?;
+    Ok(Script { tree, constants, scanned, length: sql.len() })
+}
+
+impl Script {
+    /// How many statements there are; empty ones do not count.
+    #[must_use]
+    pub fn statements(&self) -> usize {
+        self.tree.stmts.len()
+    }
+
+    /// A statement's bytes in the message.
+    pub(super) fn range(&self, statement: &RawStmt) -> Range<usize> {
+        let start = usize::try_from(statement.stmt_location).unwrap_or(0).min(self.length);
+        match usize::try_from(statement.stmt_len) {
+            Ok(len) if len > 0 => start..start.saturating_add(len).min(self.length),
+            Ok(_) | Err(_) => start..self.length,
+        }
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        let tree = std::mem::take(&mut self.tree);
+        stacker::grow(STACK, move || drop(tree));
+    }
+}
+
+impl std::fmt::Debug for Script {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Script").field("statements", &self.statements()).finish_non_exhaustive()
+    }
+}
+
+fn constants(sql: &str) -> Result<Vec<Range<usize>>, Unreadable> {
+    let tokens = pg_query::scan_tokens(sql).map_err(|error| refusal(&error))?;
+    if tokens.len() > MOST_TOKENS {
+        return Err(Unreadable::TooLong { what: "tokens", most: MOST_TOKENS });
+    }
+    Ok(tokens.iter().filter(|token| is_constant(token)).map(range).collect())
+}
+
+fn is_constant(token: &ScanToken) -> bool {
+    [Token::Iconst, Token::Fconst, Token::Sconst, Token::Usconst, Token::Bconst, Token::Xconst]
+        .iter()
+        .any(|constant| *constant as i32 == token.token)
+}
+
+fn range(token: &ScanToken) -> Range<usize> {
+    let start = usize::try_from(token.start).unwrap_or(0);
+    start..usize::try_from(token.end).unwrap_or(start)
+}
+
+fn refusal(error: &pg_query::Error) -> Unreadable {
+    use pg_query::Error;
+    let message = match error {
+        Error::Conversion(_) => return Unreadable::Zero,
+        Error::Parse(message) | Error::Scan(message) => message,
+        Error::Decode(_) | Error::InvalidJson(_) | Error::InvalidPointer | Error::IsUtility(_) | Error::Split(_) => {
+            return Unreadable::Parser;
+        }
+    };
+    let deep = ["stack depth limit exceeded", "nested too deeply", "memory exhausted"];
+    if deep.iter().any(|words| message.contains(words)) {
+        Unreadable::TooDeep
+    } else if message.contains("open pipe") {
+        Unreadable::Parser
+    } else {
+        Unreadable::Syntax
+    }
+}

@@ -1,0 +1,122 @@
+//! From numbers to names: what was gathered, as enforcement points read it.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use super::super::facts::{Column, Lineage, Literal, Output, Relation, Store, Understood};
+use super::super::text::Script;
+use super::super::trace::{Cell, Trace};
+use super::select::Query;
+use super::{Target, Walker};
+
+/// Most columns a lineage names; one of more is everything.
+const MOST_NAMED: usize = 100_000;
+
+impl Walker<'_> {
+    /// What was gathered about the statement of these bytes.
+    pub(in super::super) fn finish(mut self, script: &Script, text: Range<usize>) -> Understood {
+        let mut literals = Vec::new();
+        let first = script.constants.partition_point(|constant| constant.start < text.start);
+        let mut before = text.start;
+        for at in script.constants.iter().skip(first).take_while(|constant| constant.end <= text.end) {
+            literals.push(Literal { at: at.clone(), near: self.near(at, before) });
+            before = at.end;
+        }
+        if !script.scanned && !self.literals.is_empty() {
+            literals.push(Literal { at: text.clone(), near: Lineage::Undecided });
+        }
+        let last = self.parameters.keys().next_back().copied().unwrap_or(0);
+        let parameters = (1..=last).map(|number| match self.parameters.get(&number).copied() {
+            Some(group) => {
+                let trace = self.groups.found(group);
+                self.lineage(&trace)
+            }
+            None => Lineage::Of(BTreeSet::new()),
+        });
+        let parameters = parameters.collect();
+        let mut facts = std::mem::take(&mut self.facts);
+        // Whoever looks at a column looks at its table's rows.
+        facts.reads.extend(facts.columns_read.iter().map(|cell| cell.0));
+        let stores = facts.stores.iter().filter(|(_, trace)| !trace.is_nothing());
+        let stores = stores.map(|(into, from)| Store { into: self.target(into), from: self.lineage(from) });
+        Understood {
+            text,
+            verb: facts.verb,
+            reads: self.relations(&facts.reads, facts.strangers_read.clone()),
+            writes: self.relations(&facts.writes, facts.strangers_written.clone()),
+            columns_read: self.columns(&facts.columns_read).collect(),
+            columns_written: self
+                .columns(&facts.columns_written)
+                .chain(facts.stranger_columns.iter().cloned())
+                .collect(),
+            predicates: self.columns(&facts.predicates).collect(),
+            functions: facts.functions.iter().map(|name| name.as_ref().to_owned()).collect(),
+            stores: stores.collect(),
+            kinds: facts.kinds,
+            has_predicate: facts.has_predicate,
+            unknown: facts.unknown,
+            output: facts.output,
+            literals,
+            parameters,
+            deeds: facts.deeds,
+            uses: facts.uses,
+            settings: facts.settings,
+            transaction: facts.transaction,
+            changes_catalog: facts.changes_catalog,
+            unlists: facts.unlists,
+        }
+    }
+
+    /// What is near a constant. One in a place that was not walked may be anything.
+    fn near(&mut self, at: &Range<usize>, before: usize) -> Lineage {
+        // A negative number is where its sign is: after whatever constant is before it.
+        let exact = self.literals.get(&at.start);
+        let exact = exact.or_else(|| self.literals.range(before..at.start).next_back().map(|(_, group)| group));
+        match exact.copied() {
+            Some(group) => {
+                let trace = self.groups.found(group);
+                self.lineage(&trace)
+            }
+            None => Lineage::Undecided,
+        }
+    }
+
+    /// A query's columns, as what comes back.
+    pub(super) fn output(&self, query: &Query) -> Output {
+        if query.open {
+            return Output::Undecided;
+        }
+        Output::Columns(query.fields.iter().map(|field| self.lineage(&field.value.trace)).collect())
+    }
+
+    fn lineage(&self, trace: &Trace) -> Lineage {
+        match trace {
+            Trace::Undecided => Lineage::Undecided,
+            Trace::Of(cells) => {
+                let columns: BTreeSet<_> = self.columns(cells).take(MOST_NAMED).collect();
+                if columns.len() == MOST_NAMED { Lineage::Undecided } else { Lineage::Of(columns) }
+            }
+        }
+    }
+
+    fn columns<'s>(&'s self, cells: &'s BTreeSet<Cell>) -> impl Iterator<Item = Column> + 's {
+        cells.iter().flat_map(|cell| self.catalog.columns(*cell))
+    }
+
+    fn relations(&self, tables: &BTreeSet<u32>, strangers: BTreeSet<Relation>) -> BTreeSet<Relation> {
+        let families = tables.iter().flat_map(|table| self.catalog.family(*table));
+        let known = families.filter_map(|table| self.catalog.relation(table));
+        known.chain(strangers).collect()
+    }
+
+    fn target(&self, target: &Target) -> Option<Column> {
+        match target {
+            Target::Cell(cell) => {
+                let (relation, column) = (self.catalog.relation(cell.0)?, self.catalog.column(*cell)?);
+                Some(Column { schema: relation.schema, table: relation.table, column: column.name.clone() })
+            }
+            Target::Stranger(column) => Some(column.clone()),
+            Target::Nameless => None,
+        }
+    }
+}

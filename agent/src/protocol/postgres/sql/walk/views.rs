@@ -1,0 +1,103 @@
+//! Relations as FROM items: tables by their columns, views by what they are made of.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::super::builtin;
+use super::super::catalog::{Expansion, Table, TableKind};
+use super::super::facts::{Change, Deed, Unknown};
+use super::super::names::{Names, Path, Unlisted};
+use super::super::trace::{Cell, Trace};
+use super::scope::{Field, Fields};
+use super::{FUEL, Walker};
+
+/// Most views within views.
+const MOST_VIEWS: usize = 64;
+
+impl Walker<'_> {
+    /// A relation's columns. Of a view's, each is made of itself and of what is behind it, so that either may be named.
+    pub(super) fn table_fields(&mut self, table: u32) -> Fields {
+        if let Some(known) = self.fields.get(&table) {
+            return Rc::clone(known);
+        }
+        let Some(found) = self.catalog.table(table) else { return Rc::default() };
+        let behind = match found.kind {
+            TableKind::View if !found.is_system() => Some(self.behind(table, found)),
+            TableKind::View | TableKind::Table | TableKind::Sequence | TableKind::Composite => None,
+        };
+        let mut fields = Vec::with_capacity(found.columns.len());
+        for (column, at) in found.columns.iter().zip(0_u32..) {
+            let mut trace = Trace::one((table, at));
+            if found.is_system() && builtin::shows_data(&found.name, &column.name) {
+                trace = Trace::Undecided;
+            }
+            if let Some(behind) = &behind {
+                let made_of = usize::try_from(at).ok().and_then(|at| behind.traces.get(at));
+                trace.add(made_of.unwrap_or(&Trace::Undecided));
+            }
+            fields.push(Field { name: column.name.clone(), value: trace.into() });
+        }
+        self.spend(fields.len());
+        let fields = Rc::new(fields);
+        self.fields.insert(table, Rc::clone(&fields));
+        fields
+    }
+
+    fn behind(&mut self, view: u32, found: &Table) -> Arc<Expansion> {
+        let expansion = self.expansion(view, found);
+        self.facts.reads.extend(expansion.reads.iter().copied());
+        self.facts.columns_read.extend(expansion.cells.iter().copied());
+        self.facts.functions.extend(expansion.functions.iter().cloned());
+        self.facts.unknown.extend(expansion.unknown.iter().copied());
+        if expansion.opaque {
+            self.opaque();
+        }
+        expansion
+    }
+
+    fn expansion(&mut self, view: u32, found: &Table) -> Arc<Expansion> {
+        let unknown = || Expansion { unknown: BTreeSet::from([Unknown::Relation]), ..Expansion::default() };
+        let Some(definition) = &found.view else { return Arc::new(unknown()) };
+        if let Some(known) = definition.known() {
+            return known;
+        }
+        if self.views.contains(&view) || self.views.len() >= MOST_VIEWS {
+            return Arc::new(unknown());
+        }
+        let expansion = Arc::new(definition.script().map_or_else(unknown, |script| {
+            // Names in it carry their schemas, and those that do not are of the server.
+            let names = Names { path: Path::Known(Vec::new()), user: None, unlisted: Unlisted::default() };
+            let mut walker = Walker::new(self.catalog, &names);
+            walker.views.clone_from(&self.views);
+            walker.views.push(view);
+            walker.fuel = self.fuel.min(FUEL);
+            let query = match script.tree.stmts.first().and_then(|statement| statement.stmt.as_deref()) {
+                Some(node) => stacker::grow(super::GROWTH, || walker.query(node, None)),
+                None => super::select::Query::unknown(),
+            };
+            self.fuel = self.fuel.min(walker.fuel);
+            let facts = walker.facts;
+            Expansion {
+                traces: query.fields.into_iter().map(|field| field.value.trace).collect(),
+                reads: facts.reads,
+                cells: facts.columns_read,
+                functions: facts.functions,
+                unknown: facts.unknown,
+                opaque: facts.deeds.contains(&Deed::Opaque) || facts.settings.contains(&Change::Opaque),
+            }
+        }));
+        // What was cut short here may be whole elsewhere.
+        let cut = expansion.unknown.contains(&Unknown::Relation) && !self.views.is_empty();
+        if !cut && !expansion.unknown.contains(&Unknown::Effort) {
+            definition.keep(&expansion);
+        }
+        expansion
+    }
+
+    /// Everything a whole table holds, as one set.
+    pub(super) fn all_cells(&self, table: u32) -> BTreeSet<Cell> {
+        let columns = self.catalog.table(table).map_or(0, |table| table.columns.len());
+        (0_u32..).take(columns).map(|column| (table, column)).collect()
+    }
+}
