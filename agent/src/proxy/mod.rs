@@ -1,5 +1,6 @@
 //! The only room that moves client bytes: identified, decided, recorded, then relayed.
 
+pub mod credential;
 mod dial;
 mod held;
 mod live;
@@ -7,6 +8,7 @@ mod pipes;
 mod postgres;
 mod relay;
 mod targets;
+pub mod tls;
 
 use postgres::Setting;
 

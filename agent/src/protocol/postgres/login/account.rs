@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 const LEAST_IN_CLEAR: u32 = 4096;
 
 /// A password, which is never shown and leaves nothing in memory.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Password(Zeroizing<Vec<u8>>);
 
 impl Password {
