@@ -41,8 +41,8 @@ pub(in crate::proxy) fn private(path: &Path, most: u64) -> Result<Zeroizing<Vec<
 /// Values over several lines are not read.
 pub(super) fn value(text: &[u8], key: &str) -> Option<Zeroizing<Vec<u8>>> {
     let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-    let values = lines.filter_map(|line| line.strip_prefix(key.as_bytes())?.trim_ascii_start().strip_prefix(b"="));
-    values.last().map(|value| unquoted(value.trim_ascii()))
+    let mut values = lines.filter_map(|line| line.strip_prefix(key.as_bytes())?.trim_ascii_start().strip_prefix(b"="));
+    values.next_back().map(|value| unquoted(value.trim_ascii()))
 }
 
 /// `'as it is'`, `"with \" and \\"`, or bare.

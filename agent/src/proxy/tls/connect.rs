@@ -174,7 +174,7 @@ impl Connector {
             None => builder.with_no_client_auth(),
             Some(pair) => {
                 let (chain, key) = shown(pair)?;
-                let unusable = |error: rustls::Error| unusable(&pair.key, error.to_string());
+                let unusable = |error: rustls::Error| unusable(&pair.key, &error);
                 builder.with_client_auth_cert(chain, key).map_err(unusable)?
             }
         };
@@ -198,25 +198,25 @@ impl Connector {
     }
 }
 
-fn unusable(path: &Path, why: impl ToString) -> TlsError {
+fn unusable(path: &Path, why: &dyn std::fmt::Display) -> TlsError {
     TlsError::File { path: path.to_owned(), why: why.to_string() }
 }
 
 fn stamp(path: &Path) -> Result<Stamp, TlsError> {
-    let found = fs::metadata(path).map_err(|error| unusable(path, error))?;
+    let found = fs::metadata(path).map_err(|error| unusable(path, &error))?;
     if !found.is_file() || found.len() > MOST_BYTES {
-        return Err(unusable(path, "it is not a file of at most 4 MiB"));
+        return Err(unusable(path, &"it is not a file of at most 4 MiB"));
     }
     Ok((found.dev(), found.ino(), found.mtime(), found.mtime_nsec(), found.len()))
 }
 
 /// The certificates of a file, one at least.
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let text = fs::read(path).map_err(|error| unusable(path, error))?;
+    let text = fs::read(path).map_err(|error| unusable(path, &error))?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    let found = found.map_err(|error| unusable(path, format!("it is not PEM: {error:?}")))?;
+    let found = found.map_err(|error| unusable(path, &format!("it is not PEM: {error:?}")))?;
     if found.is_empty() {
-        return Err(unusable(path, "it has no -----BEGIN CERTIFICATE-----"));
+        return Err(unusable(path, &"it has no -----BEGIN CERTIFICATE-----"));
     }
     Ok(found)
 }
@@ -225,13 +225,13 @@ fn authorities(path: &Path) -> Result<(RootCertStore, Vec<CertificateDer<'static
     let found = certificates(path)?;
     let mut roots = RootCertStore::empty();
     for certificate in &found {
-        roots.add(certificate.clone()).map_err(|error| unusable(path, error))?;
+        roots.add(certificate.clone()).map_err(|error| unusable(path, &error))?;
     }
     Ok((roots, found))
 }
 
 fn shown(pair: &ClientCertificate) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
-    let text = private(&pair.key, MOST_BYTES).map_err(|error| unusable(&pair.key, error))?;
-    let key = PrivateKeyDer::from_pem_slice(&text).map_err(|_| unusable(&pair.key, "it has no private key in PEM"))?;
+    let text = private(&pair.key, MOST_BYTES).map_err(|error| unusable(&pair.key, &error))?;
+    let key = PrivateKeyDer::from_pem_slice(&text).map_err(|_| unusable(&pair.key, &"it has no private key in PEM"))?;
     Ok((certificates(&pair.certificate)?, key))
 }
