@@ -21,7 +21,11 @@ pub enum Severity {
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn decode(body: &'a [u8]) -> Result<Self> {
+    /// Reads the message's body.
+    ///
+    /// # Errors
+    /// If it is not one.
+    pub fn decode(body: &'a [u8]) -> Result<Self> {
         let (end, fields) = body.split_last().ok_or(Malformed::Short)?;
         let mut list = Reader::new(fields);
         while !list.is_empty() {

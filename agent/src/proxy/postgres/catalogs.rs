@@ -1,7 +1,6 @@
 //! What databases hold: read over a session that is at rest, kept for all that go to the same place.
 
 use std::{
-    collections::HashMap,
     net::SocketAddr,
     num::NonZeroUsize,
     sync::{
@@ -214,7 +213,9 @@ async fn ask(server: &mut Upstream, framer: &mut Framer, status: Status) -> Resu
                     let cells: Vec<Option<&str>> =
                         row.cells().map(|cell| cell.map(|cell| std::str::from_utf8(cell).unwrap_or("\0"))).collect();
                     match question {
-                        Some(question) if failed.is_none() => failed = reading.row(*question, &cells).err().map(Unread::from),
+                        Some(question) if failed.is_none() => {
+                            failed = reading.row(*question, &cells).err().map(Unread::from)
+                        }
                         None if *query == TEMPORARY => temporary.extend(cells.into_iter().flatten().map(str::to_owned)),
                         Some(_) | None => {}
                     }

@@ -54,7 +54,18 @@ impl Ledger {
     pub(super) fn begin(&mut self, number: Number, meaning: &Arc<Meaning>) {
         let (n, meaning) = (self.next.saturating_sub(1), Arc::clone(meaning));
         let (masks, taken_back) = (None, false);
-        self.open.push_back(Open { number, n, meaning, masks, taken_back, completed: 0, rows: 0, bytes: 0, masked: 0, error: None });
+        self.open.push_back(Open {
+            number,
+            n,
+            meaning,
+            masks,
+            taken_back,
+            completed: 0,
+            rows: 0,
+            bytes: 0,
+            masked: 0,
+            error: None,
+        });
     }
 
     /// The request that an answer is for.

@@ -8,8 +8,8 @@ use super::protection::Protection;
 use crate::{
     policy::question::{ColumnName, Execute, Resource, TableName},
     protocol::postgres::sql::{
-        self, Catalog, Change, Column, Deed, Kind, Lineage, Names, Output, Relation, Script, Store, Transaction,
-        Understood, Unknown, Use,
+        Catalog, Change, Column, Deed, Kind, Lineage, Names, Output, Relation, Script, Store, Transaction, Understood,
+        Unknown, Unlisted, Use,
     },
 };
 
@@ -49,8 +49,8 @@ pub(super) struct Meaning {
     pub(super) settings: Vec<Change>,
     /// What it does to transactions.
     pub(super) transactions: Vec<Transaction>,
-    /// Relations that are other than the catalog says once it was run; `None` if any may be.
-    pub(super) unlists: Option<BTreeSet<sql::Name>>,
+    /// Relations that are other than the catalog says once it was run.
+    pub(super) unlists: Unlisted,
     /// Whether the catalog is to be read again.
     pub(super) changes_catalog: bool,
     /// Whether it looks at anything that the catalog describes.
@@ -98,7 +98,7 @@ impl Meaning {
             uses: Vec::new(),
             settings: vec![Change::Opaque],
             transactions: Vec::new(),
-            unlists: None,
+            unlists: Unlisted::Any,
             changes_catalog: true,
             touches: false,
         }
@@ -116,7 +116,7 @@ impl Meaning {
         let mut literals: Vec<(Range<usize>, bool)> = Vec::new();
         let (mut outputs, mut parameters, mut stores) = (Vec::new(), Vec::new(), Vec::new());
         let (mut deeds, mut uses, mut settings, mut transactions) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut unlists = Some(BTreeSet::new());
+        let mut unlists = Unlisted::default();
         for (at, one) in (0_u32..).zip(&understood) {
             literals.extend(one.literals.iter().map(|literal| (literal.at.clone(), hidden(&literal.near))));
             outputs.push(one.output.clone());
@@ -131,11 +131,7 @@ impl Meaning {
                     None => parameters.push(near.clone()),
                 }
             }
-            match (&mut unlists, &one.unlists) {
-                (Some(all), Some(more)) => all.extend(more.iter().cloned()),
-                (_, None) => unlists = None,
-                (None, _) => {}
-            }
+            unlists.add(&one.unlists);
         }
         let facts = facts(&understood, place, text.len());
         Self {

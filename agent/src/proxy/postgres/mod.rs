@@ -58,7 +58,7 @@ pub(super) async fn serve(
     let Flow { client, server, mut talk, .. } = flow;
     for response in talk.ledger.cut() {
         // Recording has failed already, or will be said to where it is tried next.
-        let _ = talk.respond(response).await;
+        let _ = talk.respond(Some(response)).await;
     }
     match ran {
         Ok(()) => (Outcome::Completed, None),

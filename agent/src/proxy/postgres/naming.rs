@@ -38,7 +38,16 @@ impl Naming {
         let path = path.map_or(Path::Unknown, Path::of);
         let first = State { path, user: Some(user.into()) };
         let (before, now) = (first.clone(), first.clone());
-        Self { first, before, now, local: None, unlisted: Unlisted::default(), temporary: BTreeSet::new(), pending: 0, muddled: false }
+        Self {
+            first,
+            before,
+            now,
+            local: None,
+            unlisted: Unlisted::default(),
+            temporary: BTreeSet::new(),
+            pending: 0,
+            muddled: false,
+        }
     }
 
     /// For whoever reads the next statement.
@@ -81,7 +90,7 @@ impl Naming {
     }
 
     /// Relations are no longer what the catalog says, from when the request was passed.
-    pub(super) fn unlist(&mut self, unlists: Option<&BTreeSet<Name>>) {
+    pub(super) fn unlist(&mut self, unlists: &Unlisted) {
         self.unlisted.add(unlists);
     }
 
@@ -136,7 +145,9 @@ impl Naming {
                 let path = self.first.path.clone();
                 self.set(*local, |state| state.path = path);
             }
-            Change::Set { name, .. } | Change::Reset { name, .. } if name == "role" || name == "session_authorization" => {
+            Change::Set { name, .. } | Change::Reset { name, .. }
+                if name == "role" || name == "session_authorization" =>
+            {
                 self.set(false, |state| state.user = None);
             }
             Change::Set { .. } | Change::Reset { .. } => {}

@@ -22,7 +22,7 @@ impl Protection {
     pub(super) fn of(classes: Arc<Classes>, target: Arc<Target>, catalog: &Catalog) -> Self {
         let mut protection = Self { classes, target, protected: Vec::new() };
         if protection.classes.rules() > 0 {
-            protection.protected = catalog.columns().filter(|column| protection.classifies(column)).collect();
+            protection.protected = catalog.stored().filter(|column| protection.classifies(column)).collect();
         }
         protection
     }

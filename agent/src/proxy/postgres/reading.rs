@@ -1,10 +1,11 @@
 //! From the text of a request to its meaning, for the session as it stands.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{
-    catalogs::{self, LONGEST, Known, Unread},
+    catalogs::{self, Known, LONGEST, Unread},
     meaning::{Meaning, Place},
     talk::Talk,
     upstream::Upstream,
@@ -12,7 +13,7 @@ use super::{
 use crate::protocol::postgres::{
     Framer,
     query::Status,
-    session::{Effect, Found},
+    session::{Deed as Done, Effect, Found},
     sql::{self, Deed, Quoting, Use},
 };
 
@@ -75,10 +76,9 @@ impl Talk<'_> {
             self.session.urge();
             return Err(Unready::Answer);
         }
-        if let Some(known) = self.texts.get(sql) {
-            if !known.touches || !self.is_stale() {
-                return Ok(Arc::clone(known));
-            }
+        let stale = self.is_stale();
+        if let Some(known) = self.texts.get(sql).filter(|known| !known.touches || !stale) {
+            return Ok(Arc::clone(known));
         }
         let plain = self.naming.is_plain() && self.private.is_none();
         let quoting = match self.session.parameter(b"standard_conforming_strings") {
@@ -86,11 +86,11 @@ impl Talk<'_> {
             Some(_) | None => Quoting::Standard,
         };
         let shared = plain && quoting == Quoting::Standard;
-        if let Some(known) = self.known.meaning(sql).filter(|known| shared && (!known.touches || !self.is_stale())) {
+        if let Some(known) = self.known.meaning(sql).filter(|known| shared && (!known.touches || !stale)) {
             return Ok(self.keep(sql, known));
         }
         let meaning = self.read(sql, quoting);
-        if meaning.touches && self.is_stale() && self.may_read() {
+        if meaning.touches && stale && self.may_read() {
             if self.session.at_rest() {
                 return Err(Unready::Catalog);
             }
@@ -172,7 +172,11 @@ impl Talk<'_> {
     }
 
     /// Reads the catalog over the session's own connection, which is at rest.
-    pub(super) async fn read_catalog(&mut self, server: &mut Upstream, framer: &mut Framer) -> Result<Vec<u8>, super::fault::Fault> {
+    pub(super) async fn read_catalog(
+        &mut self,
+        server: &mut Upstream,
+        framer: &mut Framer,
+    ) -> Result<Vec<u8>, super::fault::Fault> {
         let (status, changes) = (self.session.status(), self.shelf.changes());
         self.settle_names();
         match catalogs::read(server, framer, status).await {
@@ -202,9 +206,12 @@ impl Talk<'_> {
 
 /// What a meaning does to names, in the session's words.
 pub(super) fn effects(meaning: &Meaning) -> Vec<Effect<'_>> {
-    use crate::protocol::postgres::session::Deed as Done;
-    let part = |range: &std::ops::Range<usize>| meaning.text.get(range.clone()).unwrap_or_default();
-    let done = |deed| match deed {
+    meaning.deeds.iter().map(|(statement, deed)| Effect { statement: *statement, deed: done(meaning, deed) }).collect()
+}
+
+fn done<'a>(meaning: &'a Meaning, deed: &'a Deed) -> Done<'a> {
+    let part = |range: &Range<usize>| meaning.text.get(range.clone()).unwrap_or_default();
+    match deed {
         Deed::Prepare { name, sql, .. } => Done::Prepare { name: name.as_bytes(), sql: part(sql), types: &[] },
         Deed::Deallocate(name) => Done::Deallocate(name.as_bytes()),
         Deed::DeallocateAll => Done::DeallocateAll,
@@ -213,6 +220,5 @@ pub(super) fn effects(meaning: &Meaning) -> Vec<Effect<'_>> {
         Deed::CloseAll => Done::CloseAll,
         Deed::DiscardAll => Done::DiscardAll,
         Deed::Opaque => Done::Opaque,
-    };
-    meaning.deeds.iter().map(|(statement, deed)| Effect { statement: *statement, deed: done(deed) }).collect()
+    }
 }

@@ -75,7 +75,7 @@ pub(super) struct Talk<'a> {
     leave: Option<Leave>,
     refused: Option<Refused>,
     /// Portals that were bound under an approval, by the request that made them.
-    approved: HashMap<Number, (Arc<Approval>, Id)>,
+    pub(super) approved: HashMap<Number, (Arc<Approval>, Id)>,
     pub(super) database: Arc<str>,
     /// Where the database's catalog is kept.
     pub(super) shelf: Arc<Shelf>,
@@ -224,7 +224,7 @@ impl<'a> Talk<'a> {
         if self.pass(asked, Some(&matter.meaning))? {
             server.send(Outgoing::Recorded(recorded));
         } else if let Some(response) = self.ledger.withdraw(number) {
-            self.respond(response).await?;
+            self.respond(Some(response)).await?;
         }
         Ok(Step::Taken)
     }
@@ -265,10 +265,9 @@ impl<'a> Talk<'a> {
                 plain(Arc::new(Meaning::unknown(&self.database, b"", "function call", "function")), false)
             }
             // Routine; asked of nobody.
-            Request::DescribeStatement(_)
-            | Request::DescribePortal(_)
-            | Request::Close(_)
-            | Request::CopyData(_) => return Err(Unready::Missing),
+            Request::DescribeStatement(_) | Request::DescribePortal(_) | Request::Close(_) | Request::CopyData(_) => {
+                return Err(Unready::Missing);
+            }
         })
     }
 
@@ -368,7 +367,7 @@ impl<'a> Talk<'a> {
                 self.naming.passed();
             }
             if meaning.changes_catalog {
-                self.naming.unlist(meaning.unlists.as_ref());
+                self.naming.unlist(&meaning.unlists);
                 self.settle_names();
             }
         }
@@ -389,7 +388,7 @@ impl<'a> Talk<'a> {
         let decision = if cleared.verdict().allows() { Decision::Allow } else { Decision::WouldDeny };
         let durability = if matter.meaning.changes { Durability::BeforeForward } else { Durability::Batched };
         let approval = approval.map(|(_, id)| *id.as_bytes());
-        let record = self.row(matter, (decision, cleared.verdict()), &facts, now);
+        let record = self.entry(matter, (decision, cleared.verdict()), &facts, now);
         let Some(record) = record else { return Ok(RecordedRequest::unrecorded(cleared)) };
         let record = RequestRecord { approval, ..record };
         match self.setting.proxy.recorder.cleared(cleared, record, durability).await {
@@ -402,7 +401,7 @@ impl<'a> Talk<'a> {
     }
 
     async fn record_denial(&mut self, matter: &Matter, why: &Refused, now: Timestamps) -> Result<(), Fault> {
-        let record = self.row(matter, (Decision::Deny, &why.verdict), &matter.meaning.facts, now);
+        let record = self.entry(matter, (Decision::Deny, &why.verdict), &matter.meaning.facts, now);
         let Some(record) = record else { return Ok(()) };
         let record = RequestRecord { detail: Some(why.log.as_str().into()), ..record };
         // A denial needs no record to be one; that it is missing is said where recording fails.
@@ -413,7 +412,7 @@ impl<'a> Talk<'a> {
     }
 
     /// A row of the record; `None` where the session itself is on none.
-    fn row(
+    fn entry(
         &mut self,
         matter: &Matter,
         (decision, verdict): (Decision, &Verdict),

@@ -142,7 +142,7 @@ impl Talk<'_> {
         let known = Arc::clone(self.private.as_ref().unwrap_or(&self.known));
         let origin = (told.table != 0).then(|| known.catalog.relation_of(told.table)).flatten();
         let is_of = |column: &Column| {
-            origin.as_ref().is_some_and(|origin| origin.schema == column.schema && origin.table == column.table)
+            origin.as_ref().is_some_and(|(of, _)| of.schema == column.schema && of.table == column.table)
         };
         // The server says where it comes from; whoever read the text has to know.
         if told.table != 0 && !columns.iter().any(is_of) {
@@ -152,7 +152,7 @@ impl Talk<'_> {
         let hidden: Vec<Arc<Class>> = columns.iter().filter_map(|column| self.hidden(column, now)).collect();
         let Some(first) = hidden.first() else { return Cover::Clear };
         let same = |column: &Column| columns.first().is_some_and(|first| first.column == column.column);
-        let direct = told.table != 0 && columns.iter().all(same) && known.catalog.is_table(told.table);
+        let direct = columns.iter().all(same) && origin.as_ref().is_some_and(|(_, stores)| *stores);
         // What is made from a column is not masked by what its class leaves of it: that may be any part of it by now.
         if direct && hidden.iter().all(|class| Arc::ptr_eq(class, first)) {
             Cover::Class(Arc::clone(first))
@@ -185,7 +185,8 @@ impl Talk<'_> {
                     let told: Vec<Told<'_>> = told.collect();
                     let masks = if columns.is_empty() && !self.looks_into(meaning.outputs.first()) {
                         // Nobody asked what they are, and nobody has to know.
-                        let clear = Covered { cover: Cover::Clear, kind: 0, format: crate::protocol::postgres::Format::Text };
+                        let clear =
+                            Covered { cover: Cover::Clear, kind: 0, format: crate::protocol::postgres::Format::Text };
                         Masks::new(vec![clear; row.count()], Arc::clone(&self.classes))
                     } else {
                         self.masks(meaning.outputs.first(), &told)
@@ -224,7 +225,9 @@ impl Talk<'_> {
         let before = client.len();
         if withheld {
             report.rewrite(tag, client, |code, value| match code {
-                b'S' | b'V' | b'C' | b'P' | b's' | b't' | b'c' | b'd' | b'n' | b'F' | b'L' | b'R' => Some(value.to_vec()),
+                b'S' | b'V' | b'C' | b'P' | b's' | b't' | b'c' | b'd' | b'n' | b'F' | b'L' | b'R' => {
+                    Some(value.to_vec())
+                }
                 b'M' => Some(WITHHELD.as_bytes().to_vec()),
                 _ => None,
             });

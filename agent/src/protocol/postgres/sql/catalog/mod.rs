@@ -113,6 +113,25 @@ impl Catalog {
         self.tables.is_empty()
     }
 
+    /// Every column of relations that are not the server's own.
+    pub fn stored(&self) -> impl Iterator<Item = Column> {
+        self.tables.iter().filter(|table| !table.is_system()).flat_map(|table| {
+            table.columns.iter().map(|column| Column {
+                schema: table.schema.clone(),
+                table: table.name.clone(),
+                column: column.name.clone(),
+            })
+        })
+    }
+
+    /// The relation of an oid, and whether it stores what it gives.
+    #[must_use]
+    pub fn relation_of(&self, oid: u32) -> Option<(Relation, bool)> {
+        let at = *self.by_oid.get(&oid)?;
+        let stores = self.table(at)?.kind == TableKind::Table;
+        Some((self.relation(at)?, stores))
+    }
+
     pub(super) fn table(&self, table: u32) -> Option<&Table> {
         self.tables.get(usize::try_from(table).ok()?)
     }
