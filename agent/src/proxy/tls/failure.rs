@@ -48,6 +48,11 @@ pub enum TlsError {
     /// The peer ends the handshake.
     #[error("the peer refuses TLS: {0:?}")]
     Refused(AlertDescription),
+    /// The client does not take our certificate.
+    #[error(
+        "the client does not trust this host's authority; run `sallyport trust install`, and `sallyport trust status` to see who does"
+    )]
+    Untrusted,
     /// The handshake fails.
     #[error("TLS failed: {0}")]
     Handshake(Error),
@@ -76,7 +81,9 @@ impl TlsError {
     pub fn client_text(&self) -> &'static str {
         match self {
             Self::Distrust { .. } => "the server's certificate is not trusted",
-            Self::Refused(_) | Self::Handshake(_) | Self::Io(_) => "a secure connection to the server failed",
+            Self::Refused(_) | Self::Untrusted | Self::Handshake(_) | Self::Io(_) => {
+                "a secure connection to the server failed"
+            }
             Self::File { .. } | Self::NoRoots | Self::Authority(_) => "Sallyport is not able to connect securely",
         }
     }

@@ -4,18 +4,29 @@
 //! shows a certificate of this host's own authority (`authority`, `leaf`). `facts` is what the record keeps of either.
 //!
 //! Sessions are not resumed: what was verified once is verified again, and nothing is kept for the next connection.
-//! An idle connection costs about 1.5 KiB of state a side beside its buffers, which are empty while nothing moves.
+//! An idle connection costs some 6 KiB a side: below 2 KiB of state with its keys, and the 4 KiB rustls reads into.
 
+mod accept;
+mod authority;
 mod connect;
 mod facts;
 mod failure;
+mod leaf;
+mod scope;
 mod verify;
 
+pub use accept::{Accepted, Acceptor, Hello, Hints};
+pub use authority::{Authority, certificate_path};
 pub use connect::{Connected, Connector, Reach, To, name};
 pub use facts::{Certificate, Facts, fingerprint, server_end_point};
 pub use failure::{Distrust, TlsError};
+pub use scope::Scope;
 pub use verify::Level;
 
+#[cfg(test)]
+mod accept_test;
+#[cfg(test)]
+mod authority_test;
 #[cfg(test)]
 mod connect_test;
 #[cfg(test)]
