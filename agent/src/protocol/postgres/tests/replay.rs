@@ -78,7 +78,9 @@ impl Between {
                     let packet = Startup::decode(body).unwrap();
                     packet.encode(&mut written);
                     match packet {
-                        Startup::Start(start) => self.session.start(&start).unwrap(),
+                        Startup::Start(start) => {
+                            self.session.start(&start).unwrap();
+                        }
                         Startup::Tls | Startup::Gss => self.asked = Some(body[3]),
                         Startup::Cancel(_) => panic!("nothing was cancelled"),
                     }
