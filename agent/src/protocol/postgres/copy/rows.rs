@@ -189,21 +189,19 @@ impl Rows {
         let start = out.as_ref().map_or(0, |out| out.len());
         let header = self.stage == Stage::Header;
         self.stage = Stage::Rows;
-        let passed = if header {
+        let passed = if header && out.is_none() {
+            // The server throws it away unread.
+            Ok(0)
+        } else if header {
             self.fields(body, &mut out, &mut |_, _| Change::Keep)
         } else {
             self.count += 1;
             self.fields(body, &mut out, change)
         };
-        match (passed, &mut out) {
-            (Ok(passed), out) => put(out, row.get(passed..).unwrap_or_default()),
-            (Err(error), out) => {
-                if let Some(out) = out {
-                    out.truncate(start);
-                }
-                return Err(error);
-            }
+        if let (Err(_), Some(out)) = (passed, &mut out) {
+            out.truncate(start);
         }
+        put(&mut out, row.get(passed?..).unwrap_or_default());
         Ok(())
     }
 
