@@ -13,27 +13,33 @@
 pub mod bed;
 pub mod capture;
 pub mod cgroup;
+pub mod client;
 pub mod daemon;
 pub mod dice;
 pub mod network;
 pub mod pattern;
+pub mod postgres;
 pub mod powercut;
 pub mod puppet;
 pub mod scribe;
 pub mod server;
+pub mod site;
 pub mod store;
 pub mod written;
 
 pub use bed::Bed;
 pub use capture::{Capture, Frame};
 pub use cgroup::Cgroup;
+pub use client::Client;
 pub use daemon::{Daemon, Said};
 pub use dice::Dice;
 pub use network::{Namespace, Network};
+pub use postgres::{Postgres, Role};
 pub use powercut::{Image, PowerCut};
 pub use puppet::Puppet;
 pub use scribe::Scribe;
 pub use server::Server;
+pub use site::Site;
 pub use store::{Record, Store};
 pub use written::Written;
 

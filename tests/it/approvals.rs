@@ -1,6 +1,6 @@
 //! Connections that wait for people: approved, denied, expired, withdrawn, and who may say so.
 
-use sallyport_tests::{Bed, Daemon, Puppet, Record, Said, Server, daemon::built, network::THERE4, until};
+use sallyport_tests::{Daemon, Puppet, Record, Server, Site, daemon::built, network::THERE4, until};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::{
@@ -8,8 +8,6 @@ use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     os::unix::fs::PermissionsExt,
-    path::PathBuf,
-    process::Command,
     sync::mpsc,
 };
 
@@ -27,66 +25,12 @@ when { resource.port >= 4970 } unless { context has approval && context.approval
 const OPEN: &str = r#"@id("anywhere") permit(principal, action == Action::"connect", resource);"#;
 const CLOSED: &str = r#"@id("closed") @message("closed for today") forbid(principal, action, resource);"#;
 
-struct Site {
-    bed: Bed,
-    policies: PathBuf,
+fn daemon(site: &Site, keys: &str) -> Daemon {
+    Daemon::start(&site.bed, &config(site, keys))
 }
 
-impl Site {
-    fn new() -> Self {
-        let bed = Bed::new();
-        let policies = bed.dir().join("policies");
-        fs::create_dir(&policies).expect("a directory");
-        let site = Self { bed, policies };
-        site.write(HELD);
-        site
-    }
-
-    fn write(&self, text: &str) {
-        let new = self.policies.join(".new");
-        fs::write(&new, text).expect("a file");
-        fs::rename(new, self.policies.join("a.cedar")).expect("the directory");
-    }
-
-    fn daemon(&self, keys: &str) -> Daemon {
-        Daemon::start(&self.bed, &self.config(keys))
-    }
-
-    fn config(&self, keys: &str) -> String {
-        let directory = self.policies.display();
-        let sections = format!("[policy]\ndirectory = \"{directory}\"\n[approve]\n{keys}\n");
-        self.bed.config(&self.bed.scope(""), "", &sections)
-    }
-
-    fn server(&self, port: u16) -> Server {
-        Server::echo(&self.bed.network().there, (THERE4, port))
-    }
-
-    /// `sallyport approvals WORDS` by somebody who logged in with this uid, and became root.
-    fn by(&self, login: u32, words: &[&str]) -> Said {
-        self.as_user(&format!("echo {login} > /proc/self/loginuid && exec \"$@\""), words)
-    }
-
-    fn as_user(&self, script: &str, words: &[&str]) -> Said {
-        let mut command = Command::new("sh");
-        command.args(["-c", script, "sh"]).arg(built("sallyport")).arg("approvals").args(words);
-        command.arg("--runtime-dir").arg(self.bed.runtime());
-        command.output().expect("a shell").into()
-    }
-}
-
-fn json(said: &Said) -> Value {
-    serde_json::from_str(&said.out).unwrap_or_else(|e| panic!("{e}: {said:?}"))
-}
-
-fn list(daemon: &Daemon) -> Vec<Value> {
-    json(&daemon.cli(&["approvals", "list", "--json"]))["approvals"].as_array().expect("a list").clone()
-}
-
-/// The name of the only request that waits.
-fn waiting(daemon: &Daemon) -> String {
-    let one = until("a request waits", || list(daemon).into_iter().next());
-    one["id"].as_str().expect("a name").to_owned()
+fn config(site: &Site, keys: &str) -> String {
+    site.config("", &format!("[approve]\n{keys}"))
 }
 
 /// Starts a connection that waits: it is connected, as far as the process can see.
@@ -105,27 +49,23 @@ fn ended(daemon: &Daemon, port: u16) -> Record {
     daemon.store().show(&session)
 }
 
-fn good(said: &Said) {
-    assert_eq!(said.code, Some(0), "{said:?}");
-}
-
 #[test]
 fn approvals_let_a_held_connection_through() {
-    let site = Site::new();
-    let daemon = site.daemon("");
+    let site = Site::new(HELD);
+    let daemon = daemon(&site, "");
     let server = site.server(4950);
     let mut job = site.bed.managed();
     begin(&mut job, "s", 4950);
     // What it says meanwhile waits with it, and nothing goes upstream.
     job.must("write s early");
-    let id = waiting(&daemon);
+    let id = daemon.waiting();
     assert_eq!(server.accepted(), 0);
-    let shown = json(&daemon.cli(&["approvals", "show", &id[..8], "--json"]));
+    let shown = daemon.cli(&["approvals", "show", &id[..8], "--json"]).json();
     assert_eq!(shown["about"]["target"], SocketAddr::from((THERE4, 4950)).to_string());
     assert_eq!((&shown["state"], &shown["needs"]), (&"pending".into(), &"one person".into()));
     assert!(daemon.cli(&["approvals", "show", &id]).out.contains("Who asks"));
     assert_eq!(daemon.status()["pending_approvals"], 1);
-    good(&daemon.cli(&["approvals", "approve", &id, "--reason", "ticket 4711"]));
+    daemon.cli(&["approvals", "approve", &id, "--reason", "ticket 4711"]).good();
     assert_eq!(job.must("read s 5"), "early");
     assert_eq!(echoes(&mut job, "s").as_deref(), Ok("hello"));
     job.must("close s");
@@ -136,18 +76,18 @@ fn approvals_let_a_held_connection_through() {
     assert_eq!((&approval["reason"], &approval["id"]), (&"ticket 4711".into(), &id.into()));
     // Once is once.
     begin(&mut job, "t", 4950);
-    waiting(&daemon);
+    daemon.waiting();
 }
 
 #[test]
 fn approvals_denied_reset_the_client() {
-    let site = Site::new();
-    let daemon = site.daemon("");
+    let site = Site::new(HELD);
+    let daemon = daemon(&site, "");
     let server = site.server(4950);
     let mut job = site.bed.managed();
     begin(&mut job, "s", 4950);
-    let id = waiting(&daemon);
-    good(&daemon.cli(&["approvals", "deny", &id, "--reason", "not today"]));
+    let id = daemon.waiting();
+    daemon.cli(&["approvals", "deny", &id, "--reason", "not today"]).good();
     assert!(job.ask("read s 1").is_err());
     assert_eq!(server.accepted(), 0);
     let session = ended(&daemon, 4950);
@@ -156,19 +96,19 @@ fn approvals_denied_reset_the_client() {
     // Asking again at once does not wear anybody down.
     begin(&mut job, "t", 4950);
     assert!(job.ask("read t 1").is_err());
-    assert!(list(&daemon).is_empty());
+    assert!(daemon.approvals().is_empty());
     let late = daemon.cli(&["approvals", "approve", &id]);
     assert_eq!(late.code, Some(69), "{late:?}");
 }
 
 #[test]
 fn approvals_expire_and_hang_ups_withdraw() {
-    let site = Site::new();
-    let daemon = site.daemon("expiry = \"3s\"");
+    let site = Site::new(HELD);
+    let daemon = daemon(&site, "expiry = \"3s\"");
     let _servers = [site.server(4950), site.server(4951)];
     let mut job = site.bed.managed();
     begin(&mut job, "s", 4950);
-    waiting(&daemon);
+    daemon.waiting();
     assert!(job.ask("read s 1").is_err());
     let session = ended(&daemon, 4950);
     assert_eq!(session["detail"], "nobody approved it in time");
@@ -176,27 +116,27 @@ fn approvals_expire_and_hang_ups_withdraw() {
     // Unread bytes do not hide that the client is gone.
     begin(&mut job, "s2", 4951);
     job.must("write s2 something");
-    waiting(&daemon);
+    daemon.waiting();
     job.must("close s2");
     let session = ended(&daemon, 4951);
     assert_eq!((&session["outcome"], &session["approvals"][0]["state"]), (&"client-reset".into(), &"withdrawn".into()));
-    assert!(list(&daemon).is_empty());
+    assert!(daemon.approvals().is_empty());
 }
 
 #[test]
 fn approvals_are_nobodys_own() {
-    let site = Site::new();
-    let daemon = site.daemon("");
+    let site = Site::new(HELD);
+    let daemon = daemon(&site, "");
     let _server = site.server(4950);
     let mut job = site.bed.managed();
     job.must("login 1000");
     begin(&mut job, "s", 4950);
-    let id = waiting(&daemon);
-    assert_eq!(json(&daemon.cli(&["approvals", "show", &id, "--json"]))["about"]["login_uid"], 1000);
+    let id = daemon.waiting();
+    assert_eq!(daemon.cli(&["approvals", "show", &id, "--json"]).json()["about"]["login_uid"], 1000);
     // Root by now, and still the same person.
     let own = site.by(1000, &["approve", &id]);
     assert!(own.code == Some(69) && own.err.contains("cannot approve it"), "{own:?}");
-    good(&site.by(1001, &["approve", &id]));
+    site.by(1001, &["approve", &id]).good();
     assert_eq!(echoes(&mut job, "s").as_deref(), Ok("hello"));
     job.must("close s");
     assert_eq!(ended(&daemon, 4950)["approvals"][0]["by"], "uid 1001");
@@ -204,36 +144,36 @@ fn approvals_are_nobodys_own() {
 
 #[test]
 fn approvals_count_distinct_people() {
-    let site = Site::new();
-    let daemon = site.daemon("");
+    let site = Site::new(HELD);
+    let daemon = daemon(&site, "");
     let _server = site.server(4970);
     let mut job = site.bed.managed();
     begin(&mut job, "s", 4970);
-    let id = waiting(&daemon);
+    let id = daemon.waiting();
     for _ in 0..2 {
-        good(&site.by(1001, &["approve", &id, "--for", "10m"]));
-        assert_eq!(list(&daemon).len(), 1);
+        site.by(1001, &["approve", &id, "--for", "10m"]).good();
+        assert_eq!(daemon.approvals().len(), 1);
     }
-    good(&site.by(1002, &["approve", &id, "--for", "15m"]));
+    site.by(1002, &["approve", &id, "--for", "15m"]).good();
     assert_eq!(echoes(&mut job, "s").as_deref(), Ok("hello"));
     // The same again needs nobody, until what was granted is ended; then what ran under it ends too.
     begin(&mut job, "t", 4970);
     assert_eq!(echoes(&mut job, "t").as_deref(), Ok("hello"));
-    good(&daemon.cli(&["approvals", "deny", &id, "--reason", "enough"]));
+    daemon.cli(&["approvals", "deny", &id, "--reason", "enough"]).good();
     assert!(job.ask("read t 1").is_err());
     begin(&mut job, "u", 4970);
-    waiting(&daemon);
+    daemon.waiting();
 }
 
 #[test]
 fn approvals_need_their_group_and_a_reason() {
-    let site = Site::new();
+    let site = Site::new(HELD);
     fs::set_permissions(site.bed.dir(), fs::Permissions::from_mode(0o711)).expect("its directory");
-    let daemon = site.daemon("group = \"daemon\"");
+    let daemon = daemon(&site, "group = \"daemon\"");
     let _server = site.server(4960);
     let mut job = site.bed.managed();
     begin(&mut job, "s", 4960);
-    let id = waiting(&daemon);
+    let id = daemon.waiting();
     let root = daemon.cli(&["approvals", "approve", &id, "--reason", "because"]);
     assert!(root.err.contains("one person of daemon"), "{root:?}");
     let user = |id: u32| format!("exec setpriv --reuid {id} --regid {id} --clear-groups \"$@\"");
@@ -243,18 +183,18 @@ fn approvals_need_their_group_and_a_reason() {
     assert!(silent.err.contains("needs a reason"), "{silent:?}");
     let glass = site.as_user(&user(1), &["break-glass", "jobs", "--for", "1m", "--reason", "fire"]);
     assert!(glass.err.contains("only root"), "{glass:?}");
-    good(&site.as_user(&user(1), &["approve", &id, "--reason", "because"]));
+    site.as_user(&user(1), &["approve", &id, "--reason", "because"]).good();
     assert_eq!(echoes(&mut job, "s").as_deref(), Ok("hello"));
 }
 
 #[test]
 fn approvals_are_not_for_managed_processes() {
-    let site = Site::new();
-    let daemon = site.daemon("");
+    let site = Site::new(HELD);
+    let daemon = daemon(&site, "");
     let _server = site.server(4950);
     let mut job = site.bed.managed();
     begin(&mut job, "s", 4950);
-    let id = waiting(&daemon);
+    let id = daemon.waiting();
     let program = built("sallyport");
     let runtime = site.bed.runtime();
     for words in [&["approve", &id][..], &["list"], &["break-glass", "jobs", "--for", "1m", "--reason", "x"]] {
@@ -263,26 +203,26 @@ fn approvals_are_not_for_managed_processes() {
         assert!(site.bed.managed().ask(&command).is_err(), "{words}");
     }
     assert!(daemon.log().contains("refused, a managed process"), "{}", daemon.log());
-    assert_eq!(list(&daemon).len(), 1);
+    assert_eq!(daemon.approvals().len(), 1);
 }
 
 #[test]
 fn approvals_make_one_of_a_storm() {
-    let site = Site::new();
-    let daemon = site.daemon("max_pending = 2");
+    let site = Site::new(HELD);
+    let daemon = daemon(&site, "max_pending = 2");
     let server = site.server(4950);
     let mut job = site.bed.managed();
     (0..100).for_each(|index| begin(&mut job, &format!("s{index}"), 4950));
-    until("all of them wait", || (list(&daemon).first()?["waiting"] == 100).then_some(()));
-    assert_eq!(list(&daemon).len(), 1);
+    until("all of them wait", || (daemon.approvals().first()?["waiting"] == 100).then_some(()));
+    assert_eq!(daemon.approvals().len(), 1);
     // Another identity's worth of requests is limited.
     begin(&mut job, "a", 4951);
-    until("it waits too", || (list(&daemon).len() == 2).then_some(()));
+    until("it waits too", || (daemon.approvals().len() == 2).then_some(()));
     begin(&mut job, "b", 4952);
     assert!(job.ask("read b 1").is_err());
     assert_eq!(ended(&daemon, 4952)["detail"], "too many requests wait for approval");
-    let id = waiting(&daemon);
-    good(&daemon.cli(&["approvals", "approve", &id, "--for", "1m"]));
+    let id = daemon.waiting();
+    daemon.cli(&["approvals", "approve", &id, "--for", "1m"]).good();
     for index in 0..100 {
         assert_eq!(echoes(&mut job, &format!("s{index}")).as_deref(), Ok("hello"), "{index}");
     }
@@ -291,15 +231,15 @@ fn approvals_make_one_of_a_storm() {
 
 #[test]
 fn approvals_end_with_the_daemon() {
-    let site = Site::new();
-    let mut daemon = site.daemon("");
+    let site = Site::new(HELD);
+    let mut first = daemon(&site, "");
     let _server = site.server(4950);
     let mut job = site.bed.managed();
     begin(&mut job, "s", 4950);
-    let id = waiting(&daemon);
-    daemon.kill();
-    let mut daemon = site.daemon("");
-    assert!(list(&daemon).is_empty());
+    let id = first.waiting();
+    first.kill();
+    let mut daemon = daemon(&site, "");
+    assert!(daemon.approvals().is_empty());
     let approvals = |daemon: &Daemon| {
         let said = daemon.cli(&["report", "access-review", "--since", "1h", "--format", "json"]);
         said.out
@@ -307,7 +247,7 @@ fn approvals_end_with_the_daemon() {
     until("it is withdrawn", || approvals(&daemon).contains("the daemon was restarted").then_some(()));
     assert!(approvals(&daemon).contains(&id));
     begin(&mut job, "t", 4950);
-    waiting(&daemon);
+    daemon.waiting();
     let before = std::time::Instant::now();
     assert!(daemon.stop().success());
     assert!(before.elapsed().as_secs() < 5, "what waits held the end up");
@@ -316,12 +256,12 @@ fn approvals_end_with_the_daemon() {
 
 #[test]
 fn approvals_follow_policies() {
-    let site = Site::new();
-    let daemon = site.daemon("");
+    let site = Site::new(HELD);
+    let daemon = daemon(&site, "");
     let _servers = [site.server(4950), site.server(4951)];
     let mut job = site.bed.managed();
     begin(&mut job, "s", 4950);
-    waiting(&daemon);
+    daemon.waiting();
     site.write(OPEN);
     assert_eq!(echoes(&mut job, "s").as_deref(), Ok("hello"));
     site.write(HELD);
@@ -330,7 +270,7 @@ fn approvals_follow_policies() {
         (events.iter().filter(|event| event["kind"] == "policy-changed").count() == 2).then_some(())
     });
     begin(&mut job, "t", 4951);
-    waiting(&daemon);
+    daemon.waiting();
     site.write(CLOSED);
     assert!(job.ask("read t 1").is_err());
     let session = until("it is over", || {
@@ -341,35 +281,35 @@ fn approvals_follow_policies() {
 
 #[test]
 fn approvals_are_asked_anew_when_a_target_is_another() {
-    let site = Site::new();
+    let site = Site::new(HELD);
     let place = SocketAddr::from((THERE4, 4950));
-    let target = |name: &str| format!("{}[target.{name}]\naddresses = [\"{place}\"]\n", site.config(""));
+    let target = |name: &str| format!("{}[target.{name}]\naddresses = [\"{place}\"]\n", config(&site, ""));
     let mut daemon = Daemon::start(&site.bed, &target("orders"));
     let _server = site.server(4950);
     let mut job = site.bed.managed();
     begin(&mut job, "s", 4950);
-    let id = waiting(&daemon);
+    let id = daemon.waiting();
     daemon.reload(&target("ledger"));
-    let other = until("it is asked anew", || list(&daemon).into_iter().find(|one| one["id"] != id.as_str()));
+    let other = until("it is asked anew", || daemon.approvals().into_iter().find(|one| one["id"] != id.as_str()));
     assert_eq!((&other["target"], &other["kind"]), (&"ledger".into(), &"connect".into()));
     assert_eq!(daemon.cli(&["approvals", "approve", &id]).code, Some(69), "it is not what was shown");
-    good(&daemon.cli(&["approvals", "approve", other["id"].as_str().expect("a name")]));
+    daemon.cli(&["approvals", "approve", other["id"].as_str().expect("a name")]).good();
     assert_eq!(echoes(&mut job, "s").as_deref(), Ok("hello"));
 }
 
 #[test]
 fn approvals_can_be_broken_by_root_and_loudly() {
-    let site = Site::new();
-    let daemon = site.daemon("");
+    let site = Site::new(HELD);
+    let daemon = daemon(&site, "");
     let _server = site.server(4970);
     let mut job = site.bed.managed();
     // Whoever waits already goes on as well.
     begin(&mut job, "s", 4970);
-    waiting(&daemon);
+    daemon.waiting();
     let nowhere = daemon.cli(&["approvals", "break-glass", "elsewhere", "--for", "1m", "--reason", "fire"]);
     assert!(nowhere.err.contains("no scope"), "{nowhere:?}");
     let broken = daemon.cli(&["approvals", "break-glass", "jobs", "--for", "1m", "--reason", "fire", "--json"]);
-    let id = json(&broken)["id"].as_str().expect("a name").to_owned();
+    let id = broken.json()["id"].as_str().expect("a name").to_owned();
     assert_eq!(echoes(&mut job, "s").as_deref(), Ok("hello"));
     begin(&mut job, "t", 4970);
     assert_eq!(echoes(&mut job, "t").as_deref(), Ok("hello"));
@@ -379,14 +319,14 @@ fn approvals_can_be_broken_by_root_and_loudly() {
     let opened = daemon.store().event("of breaking", |event| event["kind"] == "break-glass-opened");
     assert!(opened["detail"].as_str().is_some_and(|detail| detail.contains("fire")), "{opened}");
     // Ended early, what runs under it ends.
-    good(&daemon.cli(&["approvals", "deny", &id, "--reason", "put out"]));
+    daemon.cli(&["approvals", "deny", &id, "--reason", "put out"]).good();
     assert!(job.ask("read t 1").is_err() && job.ask("read s 1").is_err());
     daemon.store().event("of mending", |event| event["kind"] == "break-glass-closed");
     let session = daemon.store().sessions_to(4970).pop().expect("a session");
     let shown = daemon.store().show(&session);
     assert!(shown["approvals"][0]["by"].as_str().is_some_and(|by| by.ends_with("(break-glass)")), "{shown:#}");
     begin(&mut job, "u", 4970);
-    waiting(&daemon);
+    daemon.waiting();
 }
 
 /// One HTTP/1.1 exchange on the host under test: what came back.
@@ -406,7 +346,7 @@ fn follow(site: &Site, method: &str, link: &str, body: &str) -> String {
 
 #[test]
 fn approvals_by_links_that_a_webhook_was_sent() {
-    let site = Site::new();
+    let site = Site::new(HELD);
     let secret = site.bed.dir().join("secret");
     fs::write(&secret, "0123456789abcdef0123456789abcdef").expect("a file");
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).expect("its mode");
@@ -426,11 +366,14 @@ fn approvals_by_links_that_a_webhook_was_sent() {
         let _ = stream.write_all(b"HTTP/1.1 204 Thanks\r\n\r\n");
         let _ = body.map(|body| tell.send(body));
     });
-    let daemon = site.daemon(&format!(
-        "listen = \"127.0.0.1:7480\"\nwebhook = \"http://127.0.0.1:7481/hook\"\nwebhook_secret = \"{}\"\n\
+    let daemon = daemon(
+        &site,
+        &format!(
+            "listen = \"127.0.0.1:7480\"\nwebhook = \"http://127.0.0.1:7481/hook\"\nwebhook_secret = \"{}\"\n\
          link_base = \"https://approvals.example.org/door/\"\nlink_people = [\"daemon\", \"bin\"]",
-        secret.display()
-    ));
+            secret.display()
+        ),
+    );
     let _server = site.server(4960);
     let mut job = site.bed.managed();
     begin(&mut job, "s", 4960);
@@ -441,7 +384,7 @@ fn approvals_by_links_that_a_webhook_was_sent() {
     // Whoever only looks, a previewer say, decides nothing.
     let page = follow(&site, "GET", &link(0, "approve"), "");
     assert!(page.contains("Approve this?") && page.contains("10.71.3.97:4960"), "{page}");
-    assert_eq!(list(&daemon).len(), 1);
+    assert_eq!(daemon.approvals().len(), 1);
     let changed = link(0, "approve").replace("/link/", "/link/A");
     assert!(follow(&site, "POST", &changed, "reason=x").starts_with("HTTP/1.1 410"));
     // Not of the group; and without the reason that is asked for, after which the link still holds.
@@ -476,18 +419,18 @@ fn hmac(key: &[u8], text: &[u8]) -> String {
 #[test]
 fn approvals_by_buttons_in_a_chat() {
     const SECRET: &str = "0123456789abcdef0123456789abcdef";
-    let site = Site::new();
+    let site = Site::new(HELD);
     let secret = site.bed.dir().join("secret");
     fs::write(&secret, SECRET).expect("a file");
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).expect("its mode");
-    let daemon = site.daemon(&format!(
-        "listen = \"127.0.0.1:7480\"\nslack_secret = \"{}\"\nslack_people = [\"U1=bin\"]",
-        secret.display()
-    ));
+    let daemon = daemon(
+        &site,
+        &format!("listen = \"127.0.0.1:7480\"\nslack_secret = \"{}\"\nslack_people = [\"U1=bin\"]", secret.display()),
+    );
     let _server = site.server(4950);
     let mut job = site.bed.managed();
     begin(&mut job, "s", 4950);
-    let id = waiting(&daemon);
+    let id = daemon.waiting();
     let press = |user: &str, key: &str| {
         let action = format!(r#"{{"action_id":"approve","value":"{id}"}}"#);
         let json = format!(r#"{{"user":{{"id":"{user}"}},"actions":[{action}]}}"#);
@@ -500,7 +443,7 @@ fn approvals_by_buttons_in_a_chat() {
     };
     assert!(http(&site, &press("U1", "another secret")).starts_with("HTTP/1.1 401"));
     assert!(http(&site, &press("U2", SECRET)).starts_with("HTTP/1.1 401"), "nobody is mapped to this id");
-    assert_eq!(list(&daemon).len(), 1);
+    assert_eq!(daemon.approvals().len(), 1);
     let good = press("U1", SECRET);
     let answer = http(&site, &good);
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("It is approved."), "{answer}");

@@ -9,6 +9,7 @@ mod failure;
 mod namespaces;
 mod path;
 mod policy;
+mod postgres;
 mod powercut;
 mod scopes;
 mod store;

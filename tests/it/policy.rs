@@ -1,11 +1,11 @@
 //! Connections judged by policies: at the start, after a change, and while they live.
 
 use sallyport_tests::{
-    Bed, Daemon, Puppet, Record, Server,
+    Daemon, Puppet, Record, Server, Site,
     network::{THERE4, THERE6},
     until,
 };
-use std::{fs, net::SocketAddr, path::PathBuf};
+use std::{fs, net::SocketAddr};
 
 const NOT_4902: &str = r#"
 @id("anywhere") permit(principal, action == Action::"connect", resource);
@@ -13,37 +13,6 @@ const NOT_4902: &str = r#"
 forbid(principal, action == Action::"connect", resource) when { resource.port == 4902 };
 "#;
 const NOTHING: &str = r#"@id("closed") @message("closed for today") forbid(principal, action, resource);"#;
-
-/// A bed with a directory of policies.
-struct Site {
-    bed: Bed,
-    policies: PathBuf,
-}
-
-impl Site {
-    fn new() -> Self {
-        let bed = Bed::new();
-        let policies = bed.dir().join("policies");
-        fs::create_dir(&policies).expect("a directory");
-        Self { bed, policies }
-    }
-
-    fn write(&self, text: &str) {
-        // As an operator should: a file is there as a whole or not at all.
-        let new = self.policies.join(".new");
-        fs::write(&new, text).expect("a file");
-        fs::rename(new, self.policies.join("a.cedar")).expect("the directory");
-    }
-
-    fn config(&self, scope: &str, keys: &str) -> String {
-        let section = format!("[policy]\ndirectory = \"{}\"\n{keys}\n", self.policies.display());
-        self.bed.config(&self.bed.scope(scope), "", &section)
-    }
-
-    fn server(&self, port: u16) -> Server {
-        Server::echo(&self.bed.network().there, (THERE4, port))
-    }
-}
 
 fn open(job: &mut Puppet, to: SocketAddr) -> Result<String, i32> {
     let _ = job.ask("close s");
@@ -73,8 +42,7 @@ fn changed(daemon: &Daemon, times: usize) {
 
 #[test]
 fn what_no_policy_allows_is_refused_and_recorded() {
-    let site = Site::new();
-    site.write(NOT_4902);
+    let site = Site::new(NOT_4902);
     let daemon = Daemon::start(&site.bed, &site.config("", ""));
     let (_open, closed) = (site.server(4901), site.server(4902));
     let mut job = site.bed.managed();
@@ -90,8 +58,7 @@ fn what_no_policy_allows_is_refused_and_recorded() {
 
 #[test]
 fn a_scope_that_observes_lets_through_what_is_denied() {
-    let site = Site::new();
-    site.write(NOT_4902);
+    let site = Site::new(NOT_4902);
     let daemon = Daemon::start(&site.bed, &site.config("mode = \"observe\"", ""));
     let _server = site.server(4902);
     let mut job = site.bed.managed();
@@ -102,7 +69,7 @@ fn a_scope_that_observes_lets_through_what_is_denied() {
 
 #[test]
 fn enforcing_without_policies_denies() {
-    let site = Site::new();
+    let site = Site::new("");
     let daemon = Daemon::start(&site.bed, &site.config("", "mode = \"enforce\""));
     let _server = site.server(4903);
     assert!(open(&mut site.bed.managed(), at(4903)).is_err());
@@ -111,8 +78,7 @@ fn enforcing_without_policies_denies() {
 
 #[test]
 fn other_policies_end_what_they_do_not_allow() {
-    let site = Site::new();
-    site.write(NOT_4902);
+    let site = Site::new(NOT_4902);
     let daemon = Daemon::start(&site.bed, &site.config("", ""));
     let _server = site.server(4904);
     let mut job = site.bed.managed();
@@ -153,8 +119,7 @@ fn other_policies_end_what_they_do_not_allow() {
 
 #[test]
 fn a_signal_has_policies_read_at_once() {
-    let site = Site::new();
-    site.write(NOT_4902);
+    let site = Site::new(NOT_4902);
     let config = site.config("", "");
     let mut daemon = Daemon::start(&site.bed, &config);
     let _server = Server::echo(&site.bed.network().there, (THERE6, 4905));
@@ -171,8 +136,7 @@ fn a_signal_has_policies_read_at_once() {
 
 #[test]
 fn a_daemon_does_not_start_with_wrong_policies() {
-    let site = Site::new();
-    site.write("permit(principal, action == Action::\"conect\", resource);");
+    let site = Site::new("permit(principal, action == Action::\"conect\", resource);");
     let mut daemon = Daemon::launch(&site.bed, &site.config("", ""));
     let status = daemon.wait();
     assert_eq!(status.code(), Some(78));
@@ -181,7 +145,7 @@ fn a_daemon_does_not_start_with_wrong_policies() {
 
 #[test]
 fn policies_speak_of_configured_targets_and_a_reload_judges_live_flows_by_them() {
-    let site = Site::new();
+    let site = Site::new("");
     site.write(
         r#"permit(principal, action == Action::"connect", resource == Target::"orders")
            when { resource has environment && resource.environment == "prod" };"#,

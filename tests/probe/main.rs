@@ -22,6 +22,8 @@ fn main() {
         place(&option.to_string_lossy(), &value).unwrap_or_else(|error| panic!("{option:?} {value:?}: {error}"));
         moved = true;
     }
+    // Whoever becomes another user has lost it.
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).expect("a tie to the test");
     if let Some(program) = words.first() {
         let error = Command::new(program).args(&words[1..]).exec();
         panic!("{program:?}: {error}");
