@@ -1,11 +1,8 @@
 //! Unchanged clients: what they do and print is the same, byte for byte, whether they are intercepted or not.
 
 use super::{World, script};
-use sallyport_tests::{Client, Role, Said, client::LONG, postgres::program};
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use sallyport_tests::{Client, Role, Said, client::LONG, daemon::built, postgres::program};
+use std::path::{Path, PathBuf};
 
 /// The unit that no scope selects, and the one that a scope does.
 const UNITS: [&str; 2] = ["bystander", "job"];
@@ -60,6 +57,32 @@ fn clients_psql() {
 fn clients_psycopg() {
     let world = World::new();
     scripted(&world, kept("python/bin/python"), &[script("psycopg3.py")]);
+}
+
+#[test]
+fn clients_asyncpg() {
+    let world = World::new();
+    scripted(&world, kept("python/bin/python"), &[script("asyncpg_client.py")]);
+}
+
+#[test]
+fn clients_node_postgres() {
+    let world = World::new();
+    let run = format!("NODE_PATH={} exec node --no-deprecation \"$0\"", kept("node/node_modules").display());
+    scripted(&world, "sh", &["-c".into(), run.into(), script("node_postgres.js")]);
+}
+
+#[test]
+fn clients_tokio_postgres() {
+    let world = World::new();
+    scripted(&world, built("sallyport-tokio-postgres"), &[]);
+}
+
+#[test]
+fn clients_jdbc() {
+    let world = World::new();
+    let arguments = ["-cp".into(), "/usr/share/java/postgresql.jar".into(), script("Jdbc.java")];
+    scripted(&world, "java", &arguments);
 }
 
 #[test]
