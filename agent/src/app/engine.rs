@@ -24,7 +24,10 @@ use crate::{
         watch::Watch,
     },
     mask::Classes,
-    proxy::{Cancellations, Catalogs, Directory, Live, Proxy, Unrecorded},
+    proxy::{
+        Cancellations, Catalogs, Directory, Live, Proxy, Unrecorded,
+        tls::{Connector, Scope, Terminator},
+    },
     record::{EventKind, EventRecord, Recorder, Timestamps},
 };
 use aya::maps::{MapData, RingBuf};
@@ -313,9 +316,15 @@ fn proxy(
         live: Live::default(),
         cancellations: Cancellations::default(),
         catalogs: Catalogs::default(),
+        connector: Connector::default(),
+        terminator: terminator(config),
         classes: arc_swap::ArcSwap::new(classes),
         office: plan.office.clone(),
     })
+}
+
+fn terminator(config: &Config) -> Terminator {
+    Terminator::new(config.state_dir.clone(), config.identity.host.as_str().to_owned(), Scope::of(&config.targets))
 }
 
 /// Loads the kernel half, fills its tables, listens, and attaches, in this order: when the first program diverts,

@@ -11,6 +11,7 @@ mod targets;
 pub mod tls;
 
 use postgres::Setting;
+use tls::{Connector, Terminator};
 
 pub use live::Live;
 pub use postgres::{Cancellations, Catalogs};
@@ -85,6 +86,10 @@ pub struct Proxy {
     pub cancellations: Cancellations,
     /// What their databases hold.
     pub catalogs: Catalogs,
+    /// Reaches upstreams by TLS.
+    pub connector: Connector,
+    /// Ends the TLS of clients.
+    pub terminator: Terminator,
     /// The classification that holds.
     pub classes: ArcSwap<Classes>,
     /// Where people are asked; `None` where nobody could answer.
@@ -287,8 +292,9 @@ impl Proxy {
         let end = match dialled {
             Ok(upstream) if question.target.protocol == policy::Protocol::Postgres => {
                 let Question { subject, target, .. } = question;
+                let configured = self.targets.load().upstream((target.address, target.port).into());
                 let setting = Setting { proxy: self, identity, subject, target, session, observe, scope, tls: None };
-                self.converse(setting, (client, upstream), place).await
+                self.converse(setting, &configured, (client, upstream), place).await
             }
             Ok(upstream) => self.forward(&client, upstream, session, place).await,
             Err(error) => {
@@ -305,13 +311,14 @@ impl Proxy {
     async fn converse(
         &self,
         setting: Setting<'_>,
+        upstream: &config::Upstream,
         ends: (TcpStream, TcpStream),
         mut place: Option<live::Place<'_>>,
     ) -> SessionEnd {
         let totals = Totals::default();
         let mut stop = self.ended.clone();
         let (outcome, detail) = tokio::select! {
-            end = postgres::serve(setting, ends, &totals) => end,
+            end = postgres::serve(setting, upstream, ends, &totals) => end,
             _ = stop.wait_for(|stop| *stop) => (Outcome::Drained, None),
             verdict = revoked(&mut place) => {
                 (Outcome::Denied, Some(format!("not allowed any more: {}", verdict.client_text())))

@@ -36,6 +36,20 @@ impl Directory {
     #[must_use]
     pub fn find(&self, destination: SocketAddr) -> Target {
         let (address, port) = (destination.ip().to_canonical(), destination.port());
+        match self.configured(destination) {
+            Some(found) => Self::describe(found, address, port),
+            None => Target::opaque(address, port),
+        }
+    }
+
+    /// How a destination is reached and logged in to.
+    #[must_use]
+    pub fn upstream(&self, destination: SocketAddr) -> config::Upstream {
+        self.configured(destination).map(|target| target.upstream.clone()).unwrap_or_default()
+    }
+
+    fn configured(&self, destination: SocketAddr) -> Option<&config::Target> {
+        let (address, port) = (destination.ip().to_canonical(), destination.port());
         let fits = |place: &config::Place| {
             place.port.is_none_or(|only| only == port)
                 && match &place.host {
@@ -43,10 +57,7 @@ impl Directory {
                     TargetHost::Name(name) => self.names.get(name).is_some_and(|all| all.contains(&address)),
                 }
         };
-        let Some(found) = self.targets.iter().find(|target| target.places.iter().any(fits)) else {
-            return Target::opaque(address, port);
-        };
-        Self::describe(found, address, port)
+        self.targets.iter().find(|target| target.places.iter().any(fits))
     }
 
     /// An address as the target it belongs to.

@@ -11,6 +11,7 @@ use crate::{
     config::OnFailure,
     protocol::postgres::{
         Backend, ProtocolError,
+        auth::{Authentication, Mechanisms},
         query::Tag,
         rows::Columns,
         session::{Answer, Fate},
@@ -70,6 +71,14 @@ impl Talk<'_> {
     ) -> Result<(), Fault> {
         let number = answer.request;
         match message {
+            Backend::Authentication(Authentication::Sasl(mechanisms)) if self.ends_tls => {
+                // What is bound to a certificate would be bound to ours.
+                let mut kept = Vec::new();
+                let unbound = mechanisms.iter().filter(|name| !name.ends_with(b"-PLUS"));
+                let left = Mechanisms::new(unbound, &mut kept).map_err(|error| Fault::Protocol(Who::Server, error))?;
+                Backend::Authentication(Authentication::Sasl(left)).encode(client);
+                return Ok(());
+            }
             Backend::KeyData(key) => self.keyed(key),
             Backend::Complete(tag) => self.completed(number, *tag),
             Backend::Empty => self.completed(number, Tag(b"")),

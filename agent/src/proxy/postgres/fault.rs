@@ -5,6 +5,7 @@ use std::{fmt, io};
 use crate::{
     protocol::postgres::{
         ProtocolError,
+        login::LoginError,
         notice::{Fields, Severity},
         value::ValueError,
     },
@@ -45,9 +46,14 @@ pub(super) enum Fault {
     /// What cannot be recorded is not passed.
     #[error("{0}")]
     Unrecorded(#[from] RecordError),
+    /// Nobody could log in.
+    #[error(transparent)]
+    Login(#[from] LoginError),
     /// Refused before there was a session; the client's text, and what the operator is told.
     #[error("{log}")]
     Refused {
+        /// The condition.
+        sqlstate: [u8; 5],
         /// For the client.
         client: String,
         /// For the record.
@@ -61,7 +67,7 @@ impl Fault {
         match self {
             Self::Client(_) => Outcome::ClientReset,
             Self::Server(_) => Outcome::UpstreamReset,
-            Self::Protocol(..) | Self::Refused { .. } => Outcome::Refused,
+            Self::Protocol(..) | Self::Refused { .. } | Self::Login(_) => Outcome::Refused,
             Self::Unrecorded(_) | Self::Unmasked(_) => Outcome::Failed,
         }
     }
@@ -80,7 +86,8 @@ impl Fault {
             Self::Protocol(Who::Server, _) => tell(b"08P01", "the server's answer was not understood"),
             Self::Unmasked(_) => tell(b"58000", "a protected value could not be masked, and was not passed"),
             Self::Unrecorded(_) => tell(b"58030", "the request could not be recorded, and was not passed"),
-            Self::Refused { client, .. } => tell(b"28000", client),
+            Self::Refused { sqlstate, client, .. } => tell(sqlstate, client),
+            Self::Login(error) => return error.response(),
         }
         out
     }

@@ -26,8 +26,6 @@ pub(super) struct Open {
     pub(super) masks: Option<Arc<Masks>>,
     /// Statements of it that were answered.
     pub(super) completed: usize,
-    /// Whether the last of them took a transaction back.
-    pub(super) taken_back: bool,
     /// Rows returned or changed, as the server says.
     pub(super) rows: u64,
     /// Bytes that came for it.
@@ -53,7 +51,7 @@ impl Ledger {
     /// The request that was numbered last goes to the server under the session's number.
     pub(super) fn begin(&mut self, number: Number, meaning: &Arc<Meaning>) {
         let (n, meaning) = (self.next.saturating_sub(1), Arc::clone(meaning));
-        let (masks, taken_back) = (None, false);
+        let masks = None;
         self.open.push_back(Open {
             number,
             n,

@@ -4,6 +4,7 @@ mod answers;
 mod cancel;
 mod cancelling;
 mod catalogs;
+mod entering;
 mod fault;
 mod flow;
 mod hold;
@@ -22,37 +23,79 @@ mod tally;
 mod upstream;
 mod veil;
 
+use std::{sync::Arc, time::Duration};
+
 use tokio::net::TcpStream;
 
 pub use cancel::Cancellations;
 pub use catalogs::Catalogs;
 pub(super) use setting::Setting;
 
-use super::{Totals, reset};
-use crate::{protocol::postgres::Framer, record::Outcome};
+use super::{Totals, reset, tls::Facts};
+use crate::{config, policy::question::Tls, protocol::postgres::Framer, record::Outcome};
+use entering::Entered;
 use fault::Fault;
 use flow::Flow;
-use opening::Opened;
+use opening::{Entrance, Failed, Opened, Wants};
 use side::Side;
 use stream::Stream;
 use talk::Talk;
 use upstream::Upstream;
 
+/// How long a client and a server may take until a session begins.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+type Ended = (Outcome, Option<String>);
+
 /// Serves one connection to its end. What is still on its way when it is dropped is lost, and recorded as cut.
 pub(super) async fn serve(
-    setting: Setting<'_>,
-    (client, upstream): (TcpStream, TcpStream),
+    mut setting: Setting<'_>,
+    upstream: &config::Upstream,
+    (client, server): (TcpStream, TcpStream),
     totals: &Totals,
-) -> (Outcome, Option<String>) {
-    let (mut client, mut server) = (Side::new(Stream::Plain(client)), Upstream::new(Stream::Plain(upstream)));
-    let mut frontend = Framer::frontend(opening::limits());
-    let session = match opening::open(&mut client, &mut frontend, &mut server).await {
-        Ok(Opened::Session(session)) => session,
-        Ok(Opened::Left) => return (Outcome::Completed, None),
-        Ok(Opened::Cancel(request)) => return cancelling::serve(&setting, &request, &mut server).await,
-        Err(fault) => return end(client, &server, &fault).await,
+) -> Ended {
+    let target = Arc::clone(&setting.target);
+    let (host, address) = (target.host.as_deref(), target.address);
+    let entrance = Entrance { proxy: setting.proxy, upstream, host, address };
+    let begun = async {
+        let mut opened = opening::open(&entrance, client, server).await?;
+        setting.tls = opened.secured.client.as_ref().map(tls);
+        let body = match &opened.wants {
+            Wants::Nothing => return Ok((opened, None)),
+            Wants::Cancel(_) => return Ok((opened, None)),
+            Wants::Session(body) => body.clone(),
+        };
+        match entering::enter(&setting, upstream, &mut opened, &body).await {
+            Ok(entered) => Ok((opened, Some(entered))),
+            Err(fault) => Err(Box::new((Some(opened.client), fault)) as Failed),
+        }
     };
-    let (backend, talk) = (Framer::backend(opening::limits()), Talk::new(setting, session));
+    let begun = tokio::time::timeout(PATIENCE, begun).await;
+    let (mut opened, entered) = match begun {
+        Ok(Ok(begun)) => begun,
+        Ok(Err(failed)) => {
+            let (client, fault) = *failed;
+            return end(client, None, &fault).await;
+        }
+        Err(_) => return (Outcome::IdleTimeout, Some("no session was begun in time".to_owned())),
+    };
+    let Some(entered) = entered else {
+        return match opened.wants {
+            Wants::Cancel(body) => cancelling::serve(&setting, &body, &mut opened.server).await,
+            Wants::Nothing | Wants::Session(_) => (Outcome::Completed, None),
+        };
+    };
+    converse(setting, opened, entered, totals).await
+}
+
+async fn converse(setting: Setting<'_>, opened: Opened, entered: Entered, totals: &Totals) -> Ended {
+    let Opened { client, server, frontend, secured, .. } = opened;
+    let mut talk = Talk::new(setting, entered.session, &entered.role);
+    talk.ends_tls = secured.client.is_some();
+    if let Err(fault) = talk.record_startup(&secured, &entered.role, entered.method).await {
+        return end(Some(client), Some(&server), &fault).await;
+    }
+    let backend = Framer::backend(opening::limits());
     let mut flow = Flow { client, server, frontend, backend, talk, totals, later: false };
     let ran = flow.run().await;
     let Flow { client, server, mut talk, .. } = flow;
@@ -62,19 +105,29 @@ pub(super) async fn serve(
     }
     match ran {
         Ok(()) => (Outcome::Completed, None),
-        Err(fault) => end(client, &server, &fault).await,
+        Err(fault) => end(Some(client), Some(&server), &fault).await,
     }
 }
 
+/// TLS as policies see it.
+fn tls(facts: &Facts) -> Tls {
+    let version = facts.version.strip_prefix("TLSv").unwrap_or(facts.version);
+    Tls { version: version.into(), server_name: facts.name.as_deref().map(Arc::from) }
+}
+
 /// Tells the client, as far as it listens, and closes both sides.
-async fn end(mut client: Side<Stream>, server: &Upstream, fault: &Fault) -> (Outcome, Option<String>) {
+async fn end(client: Option<Side<Stream>>, server: Option<&Upstream>, fault: &Fault) -> Ended {
     tracing::debug!(%fault, "a PostgreSQL flow ended");
-    client.out().extend_from_slice(&fault.response());
-    // Who does not read its last message does without.
-    let _ = tokio::time::timeout(std::time::Duration::from_secs(1), client.drain()).await;
-    reset(server.socket());
-    if fault.outcome() == Outcome::ClientReset {
-        reset(client.stream().socket());
+    if let Some(mut client) = client {
+        client.out().extend_from_slice(&fault.response());
+        // Who does not read its last message does without.
+        let _ = tokio::time::timeout(Duration::from_secs(1), client.drain()).await;
+        if fault.outcome() == Outcome::ClientReset {
+            reset(client.stream().socket());
+        }
+    }
+    if let Some(server) = server {
+        reset(server.socket());
     }
     (fault.outcome(), Some(fault.to_string()))
 }

@@ -106,6 +106,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Side<S> {
         self.moved
     }
 
+    /// The stream, where nothing is left of it here.
+    pub(super) fn into_stream(self) -> Option<S> {
+        (self.input().is_empty() && self.waiting() == 0).then_some(self.stream)
+    }
+
+    /// Puts bytes before everything that comes, as if they had come.
+    pub(super) fn unread(&mut self, mut bytes: Vec<u8>) {
+        bytes.extend_from_slice(self.input());
+        self.input = bytes;
+        self.taken = 0;
+    }
+
     /// Reads what there is; ready when something came, or the end.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.input.capacity() == 0 {

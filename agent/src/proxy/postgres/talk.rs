@@ -12,6 +12,7 @@ use super::{
     ledger::Ledger,
     meaning::Meaning,
     naming::Naming,
+    opening::Secured,
     reading::{self, Unready},
     setting::Setting,
     tally::Tally,
@@ -94,6 +95,8 @@ pub(super) struct Talk<'a> {
     pub(super) texts: HashMap<Box<[u8]>, Arc<Meaning>>,
     /// Whether anything is hidden from this workload, and when that was asked.
     pub(super) restricted: Option<(Version, u64, bool)>,
+    /// Whether the client's TLS ends here.
+    pub(super) ends_tls: bool,
     /// Whether the last transaction that ended was taken back.
     pub(super) taken_back: bool,
     /// Whether the transaction that is open changes the catalog.
@@ -108,23 +111,24 @@ pub(super) struct Talk<'a> {
 }
 
 impl<'a> Talk<'a> {
-    pub(super) fn new(setting: Setting<'a>, session: Session) -> Self {
+    /// A session as this role of the database.
+    pub(super) fn new(setting: Setting<'a>, session: Session, role: &str) -> Self {
         let said = |name: &[u8]| session.start_parameters().find(|(found, _)| *found == name).map(|(_, value)| value);
         let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
-        let user = text(said(b"user"));
         let database = text(said(b"database").or(said(b"user")));
         let mut options = said(b"options").unwrap_or_default().to_vec();
         options.push(0);
         options.extend_from_slice(said(b"search_path").unwrap_or_default());
         let place = (setting.target.address, setting.target.port).into();
-        let key = (place, database.as_str().into(), user.as_str().into(), options.into());
+        let key = (place, database.as_str().into(), role.into(), options.into());
         let classes = setting.proxy.classes.load_full();
         Self {
             ledger: Ledger::new(setting.session),
             judgements: setting.proxy.live.judgements(),
             shelf: setting.proxy.catalogs.shelf(key),
             known: Known::nothing(Arc::clone(&classes), Arc::clone(&setting.target)),
-            naming: Naming::new(None, &user),
+            naming: Naming::new(None, role),
+            ends_tls: false,
             database: database.into(),
             classes,
             setting,
@@ -397,6 +401,35 @@ impl<'a> Talk<'a> {
                 OnFailure::Deny => Err(error.into()),
                 OnFailure::Allow => Ok(RecordedRequest::unrecorded(cleared)),
             },
+        }
+    }
+
+    /// Records for what the session is, and inside what.
+    pub(super) async fn record_startup(
+        &mut self,
+        secured: &Secured,
+        role: &str,
+        method: Option<&'static str>,
+    ) -> Result<(), Fault> {
+        let Some((session, n)) = self.ledger.next() else { return Ok(()) };
+        let login = method.map_or_else(|| "by the client".to_owned(), |method| format!("by Sallyport, {method}"));
+        let secured = serde_json::to_string(secured).unwrap_or_default();
+        let record = RequestRecord {
+            session,
+            n,
+            at: Timestamps::now(),
+            kind: "startup".into(),
+            statement: Some(format!("database {} as {role}", self.database).into()),
+            decision: Decision::Allow,
+            policies: None,
+            facts: None,
+            bytes: None,
+            detail: Some(format!("login {login}; TLS {secured}").into()),
+            approval: None,
+        };
+        match self.setting.proxy.recorder.request(record, Durability::Batched).await {
+            Err(error) if self.setting.proxy.on_failure == OnFailure::Deny => Err(error.into()),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 

@@ -38,6 +38,11 @@ impl Upstream {
         self.0.out().extend_from_slice(bytes);
     }
 
+    /// Has these bytes come first, as if the server had sent them.
+    pub(super) fn unread(&mut self, bytes: Vec<u8>) {
+        self.0.unread(bytes);
+    }
+
     /// Where messages of our own go: what a session injects, and a login.
     pub(super) fn own(&mut self) -> &mut Vec<u8> {
         self.0.out()

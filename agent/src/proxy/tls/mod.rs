@@ -13,6 +13,7 @@ mod facts;
 mod failure;
 mod leaf;
 mod scope;
+mod terminator;
 mod verify;
 
 pub use accept::{Accepted, Acceptor, Hello, Hints};
@@ -21,6 +22,7 @@ pub use connect::{Connected, Connector, Reach, To, name};
 pub use facts::{Certificate, Facts, fingerprint, server_end_point};
 pub use failure::{Distrust, TlsError};
 pub use scope::Scope;
+pub use terminator::Terminator;
 pub use verify::Level;
 
 #[cfg(test)]
