@@ -186,8 +186,8 @@ pub enum Use {
     Execute {
         /// As the server folds it.
         name: String,
-        /// How many arguments it is given. Their constants are among the literals, with nothing near.
-        arguments: usize,
+        /// Bytes of the constants in each of its arguments. They are among the literals, too, with anything near.
+        arguments: Vec<Vec<Range<usize>>>,
     },
     /// `FETCH` or `MOVE`
     Fetch {
@@ -315,4 +315,6 @@ pub struct Understood {
     pub changes_catalog: bool,
     /// Relations that the catalog does not describe after it, until it is read again; temporary ones even then.
     pub unlists: super::names::Unlisted,
+    /// Whether some of these are temporary: the catalog never lists them.
+    pub temporary: bool,
 }

@@ -31,11 +31,13 @@ impl Script {
         let mut names = names.clone();
         let mut all = Vec::with_capacity(self.statements());
         for statement in &self.tree.stmts {
+            let text = self.range(statement);
             let mut walker = Walker::new(catalog, &names);
+            walker.body = self.body(&text);
             if let Some(node) = statement.stmt.as_deref() {
                 walker.statement(node);
             }
-            let understood = walker.finish(self, self.range(statement));
+            let understood = walker.finish(self, text);
             names.after(&understood, catalog);
             all.push(understood);
         }

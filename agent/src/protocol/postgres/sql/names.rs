@@ -84,6 +84,11 @@ impl Path {
     }
 }
 
+/// A name as it is written so that it is read as itself.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
 /// An identifier at the start, and what follows it. The server cuts names after 63 bytes; those are unknown here.
 fn identifier(text: &str) -> Option<(String, &str)> {
     let mut name = String::new();
@@ -121,7 +126,9 @@ impl Names {
                 Change::Set { name, value, .. } if name == "search_path" => {
                     self.path = value.as_deref().map_or(Path::Unknown, Path::of);
                 }
-                Change::Reset { name, .. } if name == "search_path" => self.path = Path::Unknown,
+                Change::Reset { name, .. } if name == "search_path" => {
+                    self.path = catalog.search_path().map_or(Path::Unknown, Path::of);
+                }
                 Change::ResetAll | Change::DiscardAll => {
                     self.path = catalog.search_path().map_or(Path::Unknown, Path::of);
                     if *change == Change::DiscardAll {

@@ -8,6 +8,8 @@ use std::sync::{Mutex, PoisonError};
 
 use pg_query::protobuf::{self, RawStmt, ScanToken, Token};
 
+use super::walk::Body;
+
 /// Longest text that is parsed, in bytes.
 pub const MOST_BYTES: usize = 1 << 20;
 
@@ -63,6 +65,8 @@ pub struct Script {
     pub(super) tree: protobuf::ParseResult,
     /// Where constants are, in order.
     pub(super) constants: Vec<Range<usize>>,
+    /// The words AS and FOR, and where what follows them begins.
+    openings: Vec<(Token, usize)>,
     /// Whether they were looked for.
     pub(super) scanned: bool,
     pub(super) length: usize,
@@ -93,11 +97,11 @@ pub fn parse_quoted(sql: &str, quoting: Quoting) -> Result<Script, Unreadable> {
         Quoting::Backslash => pg_query::ParserOptions::DISABLE_STANDARD_CONFORMING_STRINGS,
     };
     let one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let constants = if scanned { constants(sql)? } else { Vec::new() };
+    let (constants, openings) = if scanned { scan(sql)? } else { (Vec::new(), Vec::new()) };
     let parsed = stacker::grow(STACK, || pg_query::parse(sql, options).map(|parsed| parsed.protobuf));
     drop(one);
     let tree = parsed.map_err(|error| refusal(&error))?;
-    Ok(Script { tree, constants, scanned, length: sql.len() })
+    Ok(Script { tree, constants, openings, scanned, length: sql.len() })
 }
 
 impl Script {
@@ -117,6 +121,21 @@ impl Script {
     }
 }
 
+impl Script {
+    /// Where in a statement the one inside it begins.
+    pub(super) fn body(&self, text: &Range<usize>) -> Body {
+        if !self.scanned {
+            return Body::Unknown;
+        }
+        let first = self.openings.partition_point(|(_, next)| *next < text.start);
+        let after = |word: Token| {
+            let mut openings = self.openings.iter().skip(first).take_while(|(_, next)| *next < text.end);
+            openings.find(|(found, _)| *found == word).map_or(text.end..text.end, |(_, next)| *next..text.end)
+        };
+        Body::Found { after_as: after(Token::As), after_for: after(Token::For) }
+    }
+}
+
 impl Drop for Script {
     fn drop(&mut self) {
         let tree = std::mem::take(&mut self.tree);
@@ -130,12 +149,21 @@ impl std::fmt::Debug for Script {
     }
 }
 
-fn constants(sql: &str) -> Result<Vec<Range<usize>>, Unreadable> {
+/// Where constants are, and what follows the words AS and FOR.
+type Scanned = (Vec<Range<usize>>, Vec<(Token, usize)>);
+
+fn scan(sql: &str) -> Result<Scanned, Unreadable> {
     let tokens = pg_query::scan_tokens(sql).map_err(|error| refusal(&error))?;
     if tokens.len() > MOST_TOKENS {
         return Err(Unreadable::TooLong { what: "tokens", most: MOST_TOKENS });
     }
-    Ok(tokens.iter().filter(|token| is_constant(token)).map(range).collect())
+    let mut openings = Vec::new();
+    for (token, next) in tokens.iter().zip(tokens.iter().skip(1)) {
+        if let Some(word) = [Token::As, Token::For].into_iter().find(|word| *word as i32 == token.token) {
+            openings.push((word, range(next).start));
+        }
+    }
+    Ok((tokens.iter().filter(|token| is_constant(token)).map(range).collect(), openings))
 }
 
 fn is_constant(token: &ScanToken) -> bool {

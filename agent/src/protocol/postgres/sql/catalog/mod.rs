@@ -56,6 +56,7 @@ pub(super) struct Table {
 pub(super) struct TableColumn {
     pub(super) name: Name,
     pub(super) type_oid: u32,
+    pub(super) generated: bool,
 }
 
 /// One of perhaps several functions of a name.

@@ -21,7 +21,7 @@ pub enum Question {
     Schemas,
     /// oid, schema, name, kind, whether there are rules besides a view's own.
     Relations,
-    /// oid of the relation, name, oid of the type; in the order of the columns.
+    /// oid of the relation, name, oid of the type, how it is generated if it is; in the order of the columns.
     Columns,
     /// oid of the view, its query.
     Views,
@@ -68,7 +68,7 @@ impl Question {
                 relations!()
             ),
             Self::Columns => concat!(
-                "SELECT a.attrelid, a.attname, a.atttypid FROM pg_catalog.pg_attribute a
+                "SELECT a.attrelid, a.attname, a.atttypid, a.attgenerated FROM pg_catalog.pg_attribute a
                  WHERE a.attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2 AND NOT a.attisdropped
                  AND a.attrelid OPERATOR(pg_catalog.=) ANY (SELECT c.oid",
                 relations!(),

@@ -62,7 +62,10 @@ impl Reading {
             (Question::Relations, [Some(oid), Some(schema), Some(name), Some(kind), Some(rules)]) => {
                 self.relation(oid, (schema, name), kind, rules)
             }
-            (Question::Columns, [Some(relation), Some(name), Some(oid)]) => self.column(relation, name, oid),
+            (Question::Columns, [Some(relation), Some(name), Some(oid), generated]) => {
+                // Its type is one byte; of zero, servers tell an empty text.
+                self.column(relation, (name, oid), generated.is_some_and(|how| !how.is_empty()))
+            }
             (Question::Views, [Some(oid), Some(text)]) => self.view(oid, text),
             (Question::Inheritance, [Some(child), Some(parent)]) => self.inherits(child, parent),
             (Question::Functions, [Some(schema), Some(name), rest @ ..]) => self.function(schema, name, rest),
@@ -146,8 +149,8 @@ impl Reading {
         Some(at.and_then(|at| self.catalog.tables.get_mut(usize::try_from(at).ok()?)))
     }
 
-    fn column(&mut self, relation: &str, name: &str, type_oid: &str) -> Option<()> {
-        let column = TableColumn { name: self.name(name), type_oid: type_oid.parse().ok()? };
+    fn column(&mut self, relation: &str, (name, type_oid): (&str, &str), generated: bool) -> Option<()> {
+        let column = TableColumn { name: self.name(name), type_oid: type_oid.parse().ok()?, generated };
         self.columns = self.columns.saturating_add(1);
         if let Some(table) = self.owner(relation)? {
             table.columns.push(column);

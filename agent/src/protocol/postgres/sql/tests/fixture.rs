@@ -90,7 +90,7 @@ pub(super) fn catalog() -> Catalog {
         take(Question::Relations, &[Some(&oid), Some(schema), Some(name), Some(kind), Some(rules)]);
         for column in columns.split(' ') {
             let (column, type_oid) = column.split_once(':').unwrap_or((column, "25"));
-            take(Question::Columns, &[Some(&oid), Some(column), Some(type_oid)]);
+            take(Question::Columns, &[Some(&oid), Some(column), Some(type_oid), Some("")]);
         }
     }
     for (name, text) in VIEWS {

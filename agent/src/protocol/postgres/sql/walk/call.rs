@@ -193,13 +193,12 @@ impl Walker<'_> {
     fn set_config(&mut self, arguments: &[Node]) {
         let mut texts = arguments.iter().map(constant_text);
         let (name, value, local) = (texts.next().flatten(), texts.next().flatten(), texts.next().flatten());
-        let change = match (name, local.as_deref()) {
-            (Some(name), Some(local)) if matches!(local, "true" | "false" | "t" | "f") => {
-                Change::Set { name: name.to_lowercase(), value, local: local.starts_with('t') }
-            }
-            _ => Change::Opaque,
-        };
         self.facts.kinds.insert(Kind::Session);
-        self.facts.settings.push(change);
+        match (name, local.as_deref()) {
+            (Some(name), Some(local @ ("true" | "false" | "t" | "f"))) => {
+                self.setting(name.to_lowercase(), value, local.starts_with('t'));
+            }
+            _ => self.facts.settings.push(Change::Opaque),
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::super::facts::{Column, Lineage, Literal, Output, Relation, Store, Understood};
+use super::super::facts::{Column, Lineage, Literal, Output, Relation, Store, Understood, Use};
 use super::super::text::Script;
 use super::super::trace::{Cell, Trace};
 use super::select::Query;
@@ -59,11 +59,12 @@ impl Walker<'_> {
             literals,
             parameters,
             deeds: facts.deeds,
-            uses: facts.uses,
+            uses: facts.uses.into_iter().map(|used| located(used, script)).collect(),
             settings: facts.settings,
             transaction: facts.transaction,
             changes_catalog: facts.changes_catalog,
             unlists: facts.unlists,
+            temporary: facts.temporary,
         }
     }
 
@@ -119,4 +120,16 @@ impl Walker<'_> {
             Target::Nameless => None,
         }
     }
+}
+
+/// Constants' whole ranges for where they begin.
+fn located(used: Use, script: &Script) -> Use {
+    let Use::Execute { name, mut arguments } = used else { return used };
+    for at in arguments.iter_mut().flatten() {
+        let next = script.constants.partition_point(|constant| constant.start < at.start);
+        if let Some(constant) = script.constants.get(next) {
+            *at = constant.clone();
+        }
+    }
+    Use::Execute { name, arguments }
 }

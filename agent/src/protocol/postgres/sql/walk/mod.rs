@@ -14,9 +14,11 @@ mod scope;
 mod select;
 mod statement;
 mod tree;
+mod utility;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 use std::rc::Rc;
 
 use super::catalog::Catalog;
@@ -57,6 +59,16 @@ pub(super) struct Facts {
     transaction: Option<Transaction>,
     changes_catalog: bool,
     unlists: Unlisted,
+    temporary: bool,
+}
+
+/// Where in a statement the one inside it begins.
+#[derive(Clone, Debug)]
+pub(super) enum Body {
+    /// After the first AS, and after the first FOR; empty if there is none.
+    Found { after_as: Range<usize>, after_for: Range<usize> },
+    /// The text was not scanned.
+    Unknown,
 }
 
 /// Where data is stored.
@@ -89,6 +101,7 @@ pub(super) struct Walker<'a> {
     fields: HashMap<u32, Fields>,
     /// Views that are being expanded, outermost first.
     views: Vec<u32>,
+    pub(super) body: Body,
     fuel: usize,
 }
 
@@ -113,6 +126,7 @@ impl<'a> Walker<'a> {
             parameters: BTreeMap::new(),
             fields: HashMap::new(),
             views: Vec::new(),
+            body: Body::Unknown,
             fuel: FUEL,
         }
     }

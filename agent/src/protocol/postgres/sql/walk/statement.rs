@@ -1,7 +1,7 @@
 //! One statement: which kind it is, and who follows it.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::Node;
+use pg_query::protobuf::{Node, SelectStmt};
 
 use super::super::facts::{Output, Unknown};
 use super::Walker;
@@ -9,28 +9,62 @@ use super::select::Query;
 
 impl Walker<'_> {
     /// Follows a whole statement.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "what is not a query is looked for elsewhere")]
     pub(in super::super) fn statement(&mut self, node: &Node) {
         let Some(statement) = &node.node else {
-            self.doubt(Unknown::Node);
             self.facts.output = Output::Undecided;
+            self.doubt(Unknown::Node);
             return;
         };
+        let followed = self.queried(statement, node)
+            || self.session(statement)
+            || self.data(statement)
+            || self.defined(statement)
+            || self.listed(statement);
+        if !followed {
+            self.facts.verb = "unknown";
+            self.facts.output = Output::Undecided;
+            self.doubt(Unknown::Node);
+            self.opaque();
+        }
+    }
+
+    /// Queries and what changes rows.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what is not one of these is looked for elsewhere")]
+    fn queried(&mut self, statement: &NodeEnum, node: &Node) -> bool {
         let (verb, has_rows) = match statement {
-            NodeEnum::SelectStmt(_) => ("select", true),
+            NodeEnum::SelectStmt(select) => match into(select) {
+                Some(_) => ("select into", false),
+                None => ("select", true),
+            },
             NodeEnum::InsertStmt(insert) => ("insert", insert.returning_clause.is_some()),
             NodeEnum::UpdateStmt(update) => ("update", update.returning_clause.is_some()),
             NodeEnum::DeleteStmt(delete) => ("delete", delete.returning_clause.is_some()),
             NodeEnum::MergeStmt(merge) => ("merge", merge.returning_clause.is_some()),
-            _ => {
-                self.doubt(Unknown::Node);
-                self.facts.output = Output::Undecided;
-                return;
-            }
+            _ => return false,
         };
         self.facts.verb = verb;
-        let query = self.query(node, None);
+        let query = self.top(node);
         self.facts.output = if has_rows { self.output(&query) } else { Output::Nothing };
-        drop::<Query>(query);
+        true
     }
+
+    /// A query that stands alone: it may make a table of what it gives.
+    pub(super) fn top(&mut self, node: &Node) -> Query {
+        let query = self.query(node, None);
+        if let Some(NodeEnum::SelectStmt(select)) = &node.node {
+            if let Some(into) = into(select) {
+                self.made(into, &query);
+            }
+        }
+        query
+    }
+}
+
+/// `SELECT … INTO`: of a set operation, the leftmost query has it.
+fn into(select: &SelectStmt) -> Option<&pg_query::protobuf::IntoClause> {
+    let mut leftmost = select;
+    while let Some(left) = leftmost.larg.as_deref() {
+        leftmost = left;
+    }
+    leftmost.into_clause.as_deref()
 }

@@ -8,7 +8,7 @@ use super::super::builtin;
 use super::super::catalog::{Expansion, Table, TableKind};
 use super::super::facts::{Change, Deed, Unknown};
 use super::super::names::{Names, Path, Unlisted};
-use super::super::trace::{Cell, Trace};
+use super::super::trace::Trace;
 use super::scope::{Field, Fields};
 use super::{FUEL, Walker};
 
@@ -95,9 +95,4 @@ impl Walker<'_> {
         expansion
     }
 
-    /// Everything a whole table holds, as one set.
-    pub(super) fn all_cells(&self, table: u32) -> BTreeSet<Cell> {
-        let columns = self.catalog.table(table).map_or(0, |table| table.columns.len());
-        (0_u32..).take(columns).map(|column| (table, column)).collect()
-    }
 }

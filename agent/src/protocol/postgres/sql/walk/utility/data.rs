@@ -1,0 +1,258 @@
+//! Statements that move data without being queries: COPY, TRUNCATE, EXPLAIN, tables made of queries, and code.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf::{
+    CallStmt, CopyStmt, CreateTableAsStmt, DefElem, ExplainStmt, IntoClause, Node, ObjectType, RangeVar, TruncateStmt,
+};
+
+use super::super::super::facts::{Column, Kind, Lineage, Name, Output, Unknown};
+use super::super::super::names::Unlisted;
+use super::super::super::trace::{Trace, Val};
+use super::super::scope::{Field, Item, Scope};
+use super::super::select::{Query, rename};
+use super::super::tree::word;
+use super::super::{Facts, Target, Walker};
+
+impl Walker<'_> {
+    /// Whether it is one of these.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what is not one of these is looked for elsewhere")]
+    pub(in super::super) fn data(&mut self, statement: &NodeEnum) -> bool {
+        self.facts.verb = match statement {
+            NodeEnum::CopyStmt(copy) => self.copy(copy),
+            NodeEnum::TruncateStmt(truncate) => self.truncate(truncate),
+            NodeEnum::ExplainStmt(explain) => self.explain(explain),
+            NodeEnum::CreateTableAsStmt(create) => self.table_as(create),
+            NodeEnum::RefreshMatViewStmt(refresh) => {
+                self.facts.kinds.insert(Kind::Write);
+                if let Some(range) = &refresh.relation {
+                    self.written(range);
+                }
+                "refresh materialized view"
+            }
+            NodeEnum::CallStmt(call) => self.called(call),
+            NodeEnum::DoStmt(_) => {
+                self.code();
+                "do"
+            }
+            NodeEnum::VacuumStmt(vacuum) => {
+                self.facts.kinds.insert(Kind::Ddl);
+                if vacuum.is_vacuumcmd { "vacuum" } else { "analyze" }
+            }
+            _ => return false,
+        };
+        true
+    }
+
+    /// Code in some language: it may do anything.
+    fn code(&mut self) {
+        self.facts.kinds.extend([Kind::Read, Kind::Write]);
+        self.doubt(Unknown::Language);
+        self.opaque();
+        self.facts.changes_catalog = true;
+        self.facts.unlists = Unlisted::Any;
+    }
+
+    fn called(&mut self, call: &CallStmt) -> &'static str {
+        if let Some(function) = call.funccall.as_deref() {
+            self.call(function, None);
+        }
+        self.code();
+        self.facts.output = Output::Undecided;
+        "call"
+    }
+
+    fn truncate(&mut self, truncate: &TruncateStmt) -> &'static str {
+        self.facts.kinds.extend([Kind::Write, Kind::Destructive]);
+        for node in &truncate.relations {
+            match &node.node {
+                Some(NodeEnum::RangeVar(range)) => drop(self.written(range)),
+                Some(_) | None => self.doubt(Unknown::Node),
+            }
+        }
+        "truncate"
+    }
+
+    fn explain(&mut self, explain: &ExplainStmt) -> &'static str {
+        let runs = explain.options.iter().any(is_analyze);
+        if let Some(Node { node: Some(inner) }) = explain.query.as_deref() {
+            let node = explain.query.as_deref();
+            match inner {
+                NodeEnum::ExecuteStmt(execute) => self.executed(execute),
+                NodeEnum::CreateTableAsStmt(create) => {
+                    self.table_as(create);
+                }
+                NodeEnum::DeclareCursorStmt(declare) => {
+                    declare.query.as_deref().map(|query| self.top(query));
+                }
+                #[expect(clippy::wildcard_enum_match_arm, reason = "the grammar has queries here besides")]
+                _ => {
+                    node.map(|node| self.top(node));
+                }
+            }
+        }
+        if !runs {
+            // It is planned, not run: what it would change stays, what it would read is estimated.
+            let planned = std::mem::take(&mut self.facts);
+            self.facts = Facts {
+                reads: planned.reads,
+                strangers_read: planned.strangers_read,
+                columns_read: planned.columns_read,
+                predicates: planned.predicates,
+                functions: planned.functions,
+                unknown: planned.unknown,
+                uses: planned.uses,
+                ..Facts::default()
+            };
+        }
+        self.facts.kinds.insert(Kind::Read);
+        // A plan shows constants, and what functions of constants came to.
+        let calls = [Unknown::Function, Unknown::DynamicSql, Unknown::Plan, Unknown::Node];
+        let shows = if calls.iter().any(|why| self.facts.unknown.contains(why)) {
+            Lineage::Undecided
+        } else {
+            Lineage::Of([].into())
+        };
+        self.facts.output = Output::Columns(vec![shows]);
+        "explain"
+    }
+
+    fn table_as(&mut self, create: &CreateTableAsStmt) -> &'static str {
+        let query = match create.query.as_deref() {
+            Some(Node { node: Some(NodeEnum::ExecuteStmt(execute)) }) => {
+                self.executed(execute);
+                Query::unknown()
+            }
+            Some(node) => self.query(node, None),
+            None => Query::unknown(),
+        };
+        if let Some(into) = create.into.as_deref() {
+            self.made(into, &query);
+        }
+        match ObjectType::try_from(create.objtype) {
+            Ok(ObjectType::ObjectMatview) => "create materialized view",
+            Ok(_) | Err(_) => "create table as",
+        }
+    }
+
+    /// A table made of what a query gives.
+    pub(in super::super) fn made(&mut self, into: &IntoClause, query: &Query) {
+        self.facts.kinds.extend([Kind::Ddl, Kind::Write]);
+        let Some(range) = &into.rel else { return self.doubt(Unknown::Node) };
+        self.appears(range);
+        let mut fields = query.fields.clone();
+        rename(&mut fields, &into.col_names);
+        if query.open {
+            fields = vec![Field { name: "".into(), value: Val::undecided() }];
+        }
+        for field in fields {
+            self.named_store(range, &field.name, &field.value);
+        }
+    }
+
+    /// A value goes into a column that is only now made.
+    pub(in super::super) fn named_store(&mut self, range: &RangeVar, column: &str, value: &Val) {
+        let schema = self.creation_schema(range);
+        let column = Column { schema, table: range.relname.as_str().into(), column: column.into() };
+        self.facts.stranger_columns.insert(column.clone());
+        self.facts.stores.push((Target::Stranger(column), value.trace.clone()));
+        if let Some(group) = value.loose {
+            // Of a column nobody has classified, nothing is known.
+            let work = self.groups.near(group, &Trace::Undecided);
+            self.spend(work);
+        }
+    }
+
+    fn copy(&mut self, copy: &CopyStmt) -> &'static str {
+        let query = match (copy.query.as_deref(), &copy.relation) {
+            (Some(query), _) => self.top(query),
+            (None, Some(range)) if copy.is_from => self.copied_in(copy, range),
+            (None, Some(range)) => self.copied_out(copy, range),
+            (None, None) => Query::unknown(),
+        };
+        if copy.is_program {
+            self.facts.kinds.insert(Kind::Program);
+        } else if !copy.filename.is_empty() {
+            self.facts.kinds.insert(Kind::File);
+        }
+        let to_client = copy.filename.is_empty();
+        if copy.is_from {
+            self.facts.kinds.insert(Kind::Write);
+        } else if to_client {
+            self.facts.kinds.insert(Kind::Read);
+            self.facts.output = self.output(&query);
+        } else {
+            self.facts.kinds.insert(Kind::Read);
+            if query.open {
+                self.facts.stores.push((Target::Nameless, Trace::Undecided));
+            }
+            for field in query.fields {
+                self.facts.stores.push((Target::Nameless, field.value.trace));
+            }
+        }
+        "copy"
+    }
+
+    fn copied_out(&mut self, copy: &CopyStmt, range: &RangeVar) -> Query {
+        let item = self.stored(range);
+        if item.open {
+            return Query::unknown();
+        }
+        let fields = self.copied_fields(copy, &item);
+        fields.iter().for_each(|field| self.looked_at(&field.value.trace));
+        Query::of(fields)
+    }
+
+    fn copied_in(&mut self, copy: &CopyStmt, range: &RangeVar) -> Query {
+        let written = self.written(range);
+        let mut columns: Vec<Name> =
+            self.copied_fields(copy, &written.item).into_iter().map(|field| field.name).collect();
+        if written.item.open {
+            columns = copy.attlist.iter().filter_map(word).map(Into::into).collect();
+        }
+        for column in columns {
+            self.store(&written, &column, &Val::default());
+        }
+        let items = [written.item];
+        let scope = Scope { items: &items, goes_on: false, outer: None };
+        let value = self.optional(copy.where_clause.as_deref(), Some(&scope));
+        self.chosen_by(&value);
+        Query::default()
+    }
+
+    /// The columns that are copied: those listed, or all that are not generated.
+    fn copied_fields(&mut self, copy: &CopyStmt, item: &Item) -> Vec<Field> {
+        if copy.attlist.is_empty() {
+            let table = item.table.and_then(|table| self.catalog.table(table));
+            let generated = |at: usize| table.and_then(|table| table.columns.get(at)).is_some_and(|c| c.generated);
+            let fields = item.fields.iter().enumerate().filter(|(at, _)| !generated(*at));
+            return fields.map(|(_, field)| field.clone()).collect();
+        }
+        let mut fields = Vec::new();
+        for name in copy.attlist.iter().filter_map(word) {
+            match item.fields.iter().find(|field| &*field.name == name) {
+                Some(field) => fields.push(field.clone()),
+                None => {
+                    let value = self.undecided(Unknown::Column);
+                    fields.push(Field { name: name.into(), value });
+                }
+            }
+        }
+        fields
+    }
+}
+
+/// `ANALYZE`, unless it says it is off.
+fn is_analyze(option: &Node) -> bool {
+    let Some(NodeEnum::DefElem(element)) = &option.node else { return false };
+    let DefElem { defname, arg, .. } = &**element;
+    if defname != "analyze" {
+        return false;
+    }
+    let text = arg.as_deref().and_then(|arg| match &arg.node {
+        Some(NodeEnum::String(text)) => Some(text.sval.to_lowercase()),
+        Some(NodeEnum::Integer(number)) => Some(number.ival.to_string()),
+        Some(NodeEnum::Boolean(truth)) => Some(truth.boolval.to_string()),
+        Some(_) | None => None,
+    });
+    !matches!(text.as_deref(), Some("false" | "off" | "0"))
+}

@@ -1,0 +1,6 @@
+//! Statements that are no queries: everything else the grammar has.
+
+mod data;
+mod define;
+mod list;
+mod session;
