@@ -6,7 +6,7 @@
 use super::{
     AppError, cgroup,
     cgroup::Cgroup,
-    daemon::{raise_limits, runtime},
+    daemon::{keep_memory_private, raise_limits, runtime},
     engine::{Engine, Plan},
 };
 use crate::{
@@ -42,6 +42,7 @@ const PREFIX: &str = "exec-";
 /// When interception cannot be set up, or the command cannot be run.
 pub fn exec(config: &Config, command: &[OsString]) -> Result<i32, AppError> {
     raise_limits();
+    keep_memory_private();
     let status = runtime()?.block_on(supervise(config, command))?;
     if let Some(signal) = status.signal() {
         sys::die_by(signal);

@@ -17,7 +17,7 @@ use crate::{
     },
     record::{EventKind, EventRecord, Recorder, Role, Timestamps},
 };
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 use sallyport_ebpf as abi;
 use std::{
     collections::BTreeMap,
@@ -34,6 +34,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// When interception cannot be set up and proven: the daemon never runs half.
 pub fn run(config: &Config, reload: impl Fn() -> Result<Config, String>) -> Result<(), AppError> {
     raise_limits();
+    keep_memory_private();
+    // For the commands it runs as well: they handle passwords.
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     runtime()?.block_on(async {
         // First of all, and while it is held no other daemon gets further than here.
         let control = Listener::bind(&config.runtime_dir)?;
@@ -344,6 +347,13 @@ pub(super) fn raise_limits() {
     }
 }
 
+/// Secrets of targets and what clients send are in memory: no core is dumped of it, and nobody without CAP_SYS_PTRACE
+/// looks in. What is executed from here can be dumped again.
+pub(super) fn keep_memory_private() {
+    // This cannot be refused.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
 /// The runtime everything asynchronous runs on.
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, AppError> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -353,4 +363,17 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, AppError> {
 /// Where the daemon's pins are, for those who work past it.
 pub(super) fn pins(config: &Config) -> PinDir {
     PinDir::new(&config.intercept.bpffs, DAEMON)
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::dumpable_behavior;
+
+    use super::*;
+
+    #[test]
+    fn memory_is_not_dumped() {
+        keep_memory_private();
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+    }
 }

@@ -10,6 +10,7 @@ use super::approvals::args::Approvals;
 use super::exit::Exit;
 use super::report::args::Report;
 use super::sessions::args::Sessions;
+use super::trust::args::Trust;
 use super::when::When;
 use crate::config::{DEFAULT_RUNTIME_DIR, DEFAULT_STATE_DIR, ScopeName, duration};
 use crate::control::{BypassLength, Reason};
@@ -116,6 +117,14 @@ pub enum Command {
         /// What to do with them.
         #[command(subcommand)]
         command: Policy,
+    },
+    /// Have this host's programs trust its authority
+    ///
+    /// Connections that use TLS are answered with certificates of an authority of this host, and only of it.
+    Trust {
+        /// What to do.
+        #[command(subcommand)]
+        command: Trust,
     },
     /// Open a scope for a while, with a reason, on the record
     Bypass(Bypass),

@@ -15,6 +15,7 @@ mod screen;
 mod sessions;
 mod status;
 mod table;
+mod trust;
 mod when;
 
 use std::ffi::OsString;
@@ -69,6 +70,7 @@ fn dispatch(cli: &Cli, screen: &mut Screen) -> Result<Exit, Failure> {
         Command::Report { command } => report::run(&cli.global.dirs().state, command, screen, || scopes(cli)),
         Command::Policy { command } => policy::run(|| configuration(cli), &cli.global.dirs().state, command, screen),
         Command::Approvals { command } => approvals::run(&cli.global.dirs().runtime, command, screen),
+        Command::Trust { command } => trust::run(|| configuration(cli), &cli.global.dirs().state, command, screen),
         Command::Bypass(args) => {
             needs_root("bypass")?;
             bypass::run(&configuration(cli)?, args, screen)
