@@ -57,7 +57,6 @@ impl Ledger {
             n,
             meaning,
             masks,
-            taken_back,
             completed: 0,
             rows: 0,
             bytes: 0,

@@ -81,34 +81,73 @@ fn expressions() {
         ("SELECT ssn || name FROM users", "users.name+users.ssn"),
         ("SELECT ssn || '' FROM users", "users.ssn"),
         ("SELECT ssn::text, CAST(ssn AS varchar(4)), text(ssn) FROM users", "users.ssn users.ssn ?"),
-        ("SELECT upper(ssn), substr(ssn, 1, 3), substring(ssn from 2 for 3) FROM users", "users.ssn users.ssn users.ssn"),
+        (
+            "SELECT upper(ssn), substr(ssn, 1, 3), substring(ssn from 2 for 3) FROM users",
+            "users.ssn users.ssn users.ssn",
+        ),
         ("SELECT pg_catalog.upper(ssn) FROM users", "users.ssn"),
         ("SELECT crypt(ssn, 'x') FROM users", "users.ssn"),
         ("SELECT CASE WHEN ssn = '1' THEN 'y' ELSE name END FROM users", "users.name+users.ssn"),
         ("SELECT CASE ssn WHEN '1' THEN 'y' END FROM users", "users.ssn"),
         ("SELECT max(ssn), count(*), count(name) FROM users", "users.ssn - users.name"),
         ("SELECT count(*) FILTER (WHERE ssn = '1') FROM users", "users.ssn"),
-        ("SELECT coalesce(note, ssn), nullif(ssn, ''), greatest(ssn, 'a') FROM users", "users.note+users.ssn users.ssn users.ssn"),
-        ("SELECT ARRAY[ssn, name], (ARRAY[ssn])[1], ('{a,b}'::text[])[length(ssn)] FROM users", "users.name+users.ssn users.ssn users.ssn"),
-        ("SELECT ssn IS NULL, ssn = '1', NOT (ssn > 'a'), ssn IS DISTINCT FROM 'x' FROM users", "users.ssn users.ssn users.ssn users.ssn"),
-        ("SELECT ssn LIKE '1%', ssn ~ 'x', ssn IN ('1', '2'), ssn BETWEEN 'a' AND 'b' FROM users", "users.ssn users.ssn users.ssn users.ssn"),
+        (
+            "SELECT coalesce(note, ssn), nullif(ssn, ''), greatest(ssn, 'a') FROM users",
+            "users.note+users.ssn users.ssn users.ssn",
+        ),
+        (
+            "SELECT ARRAY[ssn, name], (ARRAY[ssn])[1], ('{a,b}'::text[])[length(ssn)] FROM users",
+            "users.name+users.ssn users.ssn users.ssn",
+        ),
+        (
+            "SELECT ssn IS NULL, ssn = '1', NOT (ssn > 'a'), ssn IS DISTINCT FROM 'x' FROM users",
+            "users.ssn users.ssn users.ssn users.ssn",
+        ),
+        (
+            "SELECT ssn LIKE '1%', ssn ~ 'x', ssn IN ('1', '2'), ssn BETWEEN 'a' AND 'b' FROM users",
+            "users.ssn users.ssn users.ssn users.ssn",
+        ),
         ("SELECT ssn = ANY ($1), 'a' = ALL (ARRAY[ssn]) FROM users", "users.ssn users.ssn"),
         ("SELECT string_agg(ssn, ','), array_agg(ssn ORDER BY name) FROM users", "users.ssn users.ssn"),
         ("SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY ssn) FROM users", "users.ssn"),
-        ("SELECT row_number() OVER (ORDER BY ssn), first_value(ssn) OVER w, lag(name) OVER (PARTITION BY ssn) FROM users WINDOW w AS (ORDER BY id)", "- users.ssn users.name"),
+        (
+            "SELECT row_number() OVER (ORDER BY ssn), first_value(ssn) OVER w, lag(name) OVER (PARTITION BY ssn) FROM users WINDOW w AS (ORDER BY id)",
+            "- users.ssn users.name",
+        ),
         ("SELECT ssn COLLATE \"C\", ssn AT TIME ZONE 'x' FROM users", "users.ssn users.ssn"),
         ("SELECT note -> 'a' ->> 'b', note #>> '{a,b}' FROM users", "users.note users.note"),
         ("SELECT json_build_object('a', ssn, 'b', name) FROM users", "users.name+users.ssn"),
-        ("SELECT xmlforest(ssn AS x), xmlelement(name a, ssn), xmlconcat(xmlelement(name b, xmlattributes(ssn AS c)))::text FROM users", "users.ssn users.ssn users.ssn"),
-        ("SELECT xmlserialize(content xmlforest(ssn) AS text), xmlparse(document ssn) FROM users", "users.ssn users.ssn"),
-        ("SELECT json_object('k' VALUE ssn), json_array(ssn, name), json_arrayagg(ssn), json_objectagg(name VALUE ssn) FROM users", "users.ssn users.name+users.ssn users.ssn users.name+users.ssn"),
-        ("SELECT json_value(note, '$.a'), json_query(note, '$.b' DEFAULT ssn ON EMPTY), json_exists(note, '$'), note IS JSON FROM users", "users.note users.note+users.ssn users.note users.note"),
-        ("SELECT JSON(ssn), json_scalar(ssn), json_serialize(ssn), json_array(SELECT ssn FROM users) FROM users", "users.ssn users.ssn users.ssn users.ssn"),
+        (
+            "SELECT xmlforest(ssn AS x), xmlelement(name a, ssn), xmlconcat(xmlelement(name b, xmlattributes(ssn AS c)))::text FROM users",
+            "users.ssn users.ssn users.ssn",
+        ),
+        (
+            "SELECT xmlserialize(content xmlforest(ssn) AS text), xmlparse(document ssn) FROM users",
+            "users.ssn users.ssn",
+        ),
+        (
+            "SELECT json_object('k' VALUE ssn), json_array(ssn, name), json_arrayagg(ssn), json_objectagg(name VALUE ssn) FROM users",
+            "users.ssn users.name+users.ssn users.ssn users.name+users.ssn",
+        ),
+        (
+            "SELECT json_value(note, '$.a'), json_query(note, '$.b' DEFAULT ssn ON EMPTY), json_exists(note, '$'), note IS JSON FROM users",
+            "users.note users.note+users.ssn users.note users.note",
+        ),
+        (
+            "SELECT JSON(ssn), json_scalar(ssn), json_serialize(ssn), json_array(SELECT ssn FROM users) FROM users",
+            "users.ssn users.ssn users.ssn users.ssn",
+        ),
         ("SELECT GROUPING(ssn) FROM users GROUP BY GROUPING SETS ((ssn), ())", "-"),
         ("SELECT (ssn, name) = ('1', 'a'), ROW(ssn) FROM users", "users.name+users.ssn users.ssn"),
         ("SELECT $1, $2::text || ssn FROM users", "- users.ssn"),
-        ("SELECT lower(VARIADIC ssn), replace(name, from_text => ssn, to_text => '') FROM users", "users.ssn users.name+users.ssn"),
-        ("SELECT extract(year from ssn), overlay(ssn placing 'x' from 1), position('x' in ssn), trim(ssn) FROM users", "users.ssn users.ssn users.ssn users.ssn"),
+        (
+            "SELECT lower(VARIADIC ssn), replace(name, from_text => ssn, to_text => '') FROM users",
+            "users.ssn users.name+users.ssn",
+        ),
+        (
+            "SELECT extract(year from ssn), overlay(ssn placing 'x' from 1), position('x' in ssn), trim(ssn) FROM users",
+            "users.ssn users.ssn users.ssn users.ssn",
+        ),
     ]);
 }
 
@@ -118,7 +157,10 @@ fn rows_and_composites() {
         ("SELECT u FROM users u", "users.email+users.id+users.name+users.note+users.ssn"),
         ("SELECT users FROM users", "users.email+users.id+users.name+users.note+users.ssn"),
         ("SELECT (u).ssn, (u).* FROM users u", "users.ssn users.id users.name users.email users.ssn users.note"),
-        ("SELECT row_to_json(p), row_to_json(p.*) FROM (SELECT id, ssn FROM users) p", "users.id+users.ssn users.id+users.ssn"),
+        (
+            "SELECT row_to_json(p), row_to_json(p.*) FROM (SELECT id, ssn FROM users) p",
+            "users.id+users.ssn users.id+users.ssn",
+        ),
         ("SELECT to_jsonb(u) ->> 'ssn' FROM users u", "users.email+users.id+users.name+users.note+users.ssn"),
         ("SELECT ROW(o.*) FROM orders o", "orders.card+orders.id+orders.total+orders.user_id"),
         ("SELECT (SELECT u FROM users u LIMIT 1).ssn", "users.email+users.id+users.name+users.note+users.ssn"),
@@ -147,9 +189,18 @@ fn subqueries() {
         ("SELECT ssn FROM (SELECT id, ssn FROM users) s(a, b)", "?"),
         ("SELECT (SELECT ssn FROM users LIMIT 1), ARRAY(SELECT ssn FROM users)", "users.ssn users.ssn"),
         ("SELECT EXISTS (SELECT 1 FROM users WHERE ssn = '1'), EXISTS (SELECT ssn FROM users)", "users.ssn -"),
-        ("SELECT 1 IN (SELECT id FROM users), id = ANY (SELECT user_id FROM orders WHERE card = '4') FROM users", "users.id orders.card+orders.user_id+users.id"),
-        ("SELECT (SELECT 'y' FROM users WHERE ssn = '1'), (SELECT count(*) FROM users u WHERE u.ssn = o.card) FROM orders o", "users.ssn orders.card+users.ssn"),
-        ("SELECT (SELECT o.card || u.name FROM orders o WHERE o.user_id = u.id) FROM users u", "orders.card+users.name"),
+        (
+            "SELECT 1 IN (SELECT id FROM users), id = ANY (SELECT user_id FROM orders WHERE card = '4') FROM users",
+            "users.id orders.card+orders.user_id+users.id",
+        ),
+        (
+            "SELECT (SELECT 'y' FROM users WHERE ssn = '1'), (SELECT count(*) FROM users u WHERE u.ssn = o.card) FROM orders o",
+            "users.ssn orders.card+users.ssn",
+        ),
+        (
+            "SELECT (SELECT o.card || u.name FROM orders o WHERE o.user_id = u.id) FROM users u",
+            "orders.card+users.name",
+        ),
         ("SELECT (SELECT ssn) FROM users", "users.ssn"),
         ("SELECT (SELECT (SELECT (SELECT ssn))) FROM users", "users.ssn"),
         ("SELECT (SELECT id FROM orders LIMIT 1) FROM users", "orders.id"),
@@ -160,7 +211,10 @@ fn subqueries() {
         ("SELECT * FROM (VALUES ('a', 1)) v(x, y)", "- -"),
         ("SELECT column1 FROM (VALUES ((SELECT max(ssn) FROM users))) v", "users.ssn"),
         ("SELECT upper, \"?column?\" FROM (SELECT upper(ssn), ssn || 'x' FROM users) s", "users.ssn users.ssn"),
-        ("SELECT \"case\", \"coalesce\", max, ssn FROM (SELECT CASE WHEN true THEN name END, coalesce(email), max(note), ssn::varchar FROM users) s", "users.name users.email users.note users.ssn"),
+        (
+            "SELECT \"case\", \"coalesce\", max, ssn FROM (SELECT CASE WHEN true THEN name END, coalesce(email), max(note), ssn::varchar FROM users) s",
+            "users.name users.email users.note users.ssn",
+        ),
         ("SELECT text FROM (SELECT (ssn || 'x')::text FROM users) s", "users.ssn"),
         ("SELECT (SELECT s.exists FROM (SELECT EXISTS (SELECT FROM users WHERE ssn = 'x')) s)", "users.ssn"),
     ]);
@@ -169,9 +223,15 @@ fn subqueries() {
 #[test]
 fn joins() {
     outputs(&[
-        ("SELECT * FROM users u JOIN orders o ON u.id = o.user_id", "users.id users.name users.email users.ssn users.note orders.id orders.user_id orders.total orders.card"),
+        (
+            "SELECT * FROM users u JOIN orders o ON u.id = o.user_id",
+            "users.id users.name users.email users.ssn users.note orders.id orders.user_id orders.total orders.card",
+        ),
         ("SELECT id, ssn, card FROM users JOIN orders USING (id)", "orders.id+users.id users.ssn orders.card"),
-        ("SELECT * FROM (SELECT id, ssn FROM users) a NATURAL JOIN (SELECT ssn, card FROM orders, LATERAL (SELECT total AS ssn) x) b", "orders.total+users.ssn users.id orders.card"),
+        (
+            "SELECT * FROM (SELECT id, ssn FROM users) a NATURAL JOIN (SELECT ssn, card FROM orders, LATERAL (SELECT total AS ssn) x) b",
+            "orders.total+users.ssn users.id orders.card",
+        ),
         ("SELECT u.id, o.id FROM users u JOIN orders o USING (id)", "users.id orders.id"),
         ("SELECT j.ssn, j.id FROM (users u JOIN orders o USING (id)) j", "users.ssn orders.id+users.id"),
         ("SELECT j.card FROM (users u CROSS JOIN orders o) AS j(a, b, c, d, e, f, g, h, card)", "orders.card"),
@@ -196,12 +256,24 @@ fn common_tables_and_sets() {
         ("WITH users AS (SELECT 1 AS ssn) SELECT ssn FROM users", "-"),
         ("WITH users AS (SELECT ssn FROM users) SELECT ssn FROM users", "users.ssn"),
         ("WITH users AS (SELECT 1 AS ssn) SELECT ssn FROM public.users", "users.ssn"),
-        ("WITH a AS (SELECT 1 AS x) SELECT (WITH a AS (SELECT ssn AS x FROM users) SELECT x FROM a), (SELECT x FROM a)", "users.ssn -"),
-        ("WITH RECURSIVE r(a, b) AS (SELECT 1, '' UNION ALL SELECT a + 1, (SELECT ssn FROM users) FROM r) SELECT a, b FROM r", "- users.ssn"),
-        ("WITH RECURSIVE r(a, b, c) AS (SELECT ssn, '', '' FROM users UNION ALL SELECT '', a, b FROM r) SELECT c FROM r", "users.ssn"),
+        (
+            "WITH a AS (SELECT 1 AS x) SELECT (WITH a AS (SELECT ssn AS x FROM users) SELECT x FROM a), (SELECT x FROM a)",
+            "users.ssn -",
+        ),
+        (
+            "WITH RECURSIVE r(a, b) AS (SELECT 1, '' UNION ALL SELECT a + 1, (SELECT ssn FROM users) FROM r) SELECT a, b FROM r",
+            "- users.ssn",
+        ),
+        (
+            "WITH RECURSIVE r(a, b, c) AS (SELECT ssn, '', '' FROM users UNION ALL SELECT '', a, b FROM r) SELECT c FROM r",
+            "users.ssn",
+        ),
         ("WITH RECURSIVE r AS (SELECT id FROM users UNION SELECT r.id FROM r) SELECT * FROM r", "users.id"),
         ("WITH RECURSIVE a AS (SELECT x FROM b), b AS (SELECT ssn AS x FROM users) SELECT x FROM a", "?"),
-        ("WITH RECURSIVE r(n) AS (SELECT ssn FROM users UNION ALL SELECT n FROM r) SEARCH DEPTH FIRST BY n SET o SELECT o FROM r", "users.ssn"),
+        (
+            "WITH RECURSIVE r(n) AS (SELECT ssn FROM users UNION ALL SELECT n FROM r) SEARCH DEPTH FIRST BY n SET o SELECT o FROM r",
+            "users.ssn",
+        ),
         ("WITH d AS (DELETE FROM users WHERE id = 1 RETURNING ssn) SELECT ssn FROM d", "users.ssn"),
         ("WITH i AS (INSERT INTO users (ssn) VALUES ('1') RETURNING *) SELECT i.ssn FROM i", "users.ssn"),
         ("WITH i AS (INSERT INTO users (ssn) VALUES ('1')) SELECT 1", "-"),
@@ -218,7 +290,10 @@ fn functions_in_from() {
     outputs(&[
         ("SELECT * FROM generate_series(1, 3)", "-"),
         ("SELECT g FROM users u, generate_series(1, length(u.ssn)) g", "users.ssn"),
-        ("SELECT g.g, generate_series FROM users u, generate_series(1, length(u.ssn)) g, generate_series(1, 2)", "users.ssn -"),
+        (
+            "SELECT g.g, generate_series FROM users u, generate_series(1, length(u.ssn)) g, generate_series(1, 2)",
+            "users.ssn -",
+        ),
         ("SELECT key, value FROM users, json_each(note)", "users.note users.note"),
         ("SELECT e.v FROM users, json_each(note) AS e(k, v)", "users.note"),
         ("SELECT x.a FROM users, json_to_thing(note) AS x(a text)", "?"),
@@ -226,7 +301,10 @@ fn functions_in_from() {
         ("SELECT t.x FROM users, unnest(ssn::text[]) AS t(x)", "?"),
         ("SELECT * FROM ROWS FROM (generate_series(1, 2), lower('x')) AS r(a, b)", "- -"),
         ("SELECT x FROM users, xmltable('/a' PASSING note COLUMNS x text PATH 'b', n FOR ORDINALITY) t", "users.note"),
-        ("SELECT x, y FROM users, json_table(note, '$[*]' COLUMNS (x text PATH '$.a', NESTED PATH '$.b' COLUMNS (y int))) t", "users.note users.note"),
+        (
+            "SELECT x, y FROM users, json_table(note, '$[*]' COLUMNS (x text PATH '$.a', NESTED PATH '$.b' COLUMNS (y int))) t",
+            "users.note users.note",
+        ),
         ("SELECT * FROM current_date", "-"),
         ("SELECT upper FROM users, upper(ssn)", "users.ssn"),
     ]);
@@ -253,13 +331,22 @@ fn what_changes_rows_gives_back() {
     outputs(&[
         ("INSERT INTO users VALUES (1)", "none"),
         ("INSERT INTO users (id) VALUES (1) RETURNING ssn, id + 1", "users.ssn users.id"),
-        ("INSERT INTO users AS u (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET name = excluded.ssn RETURNING u.*", "users.id users.name users.email users.ssn users.note"),
-        ("UPDATE users u SET name = o.card FROM orders o WHERE o.user_id = u.id RETURNING u.ssn, o.card", "users.ssn orders.card"),
+        (
+            "INSERT INTO users AS u (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET name = excluded.ssn RETURNING u.*",
+            "users.id users.name users.email users.ssn users.note",
+        ),
+        (
+            "UPDATE users u SET name = o.card FROM orders o WHERE o.user_id = u.id RETURNING u.ssn, o.card",
+            "users.ssn orders.card",
+        ),
         ("UPDATE users SET id = 1 RETURNING *", "users.id users.name users.email users.ssn users.note"),
         ("UPDATE users SET id = 1 RETURNING old.ssn, new.ssn, WITH_OLD.x", "users.ssn users.ssn ?"),
         ("UPDATE users SET id = 1 RETURNING WITH (OLD AS o) o.ssn", "users.ssn"),
         ("DELETE FROM users u USING orders o WHERE o.user_id = u.id RETURNING o.card, ssn", "orders.card users.ssn"),
-        ("MERGE INTO users u USING orders o ON u.id = o.user_id WHEN MATCHED THEN DELETE RETURNING merge_action(), card, ssn", "- orders.card users.ssn"),
+        (
+            "MERGE INTO users u USING orders o ON u.id = o.user_id WHEN MATCHED THEN DELETE RETURNING merge_action(), card, ssn",
+            "- orders.card users.ssn",
+        ),
         ("COPY users TO STDOUT", "users.id users.name users.email users.ssn users.note"),
         ("COPY users (ssn, id) TO STDOUT", "users.ssn users.id"),
         ("COPY (SELECT ssn FROM users) TO STDOUT", "users.ssn"),

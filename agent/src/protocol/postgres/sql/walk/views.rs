@@ -94,5 +94,4 @@ impl Walker<'_> {
         }
         expansion
     }
-
 }

@@ -2,8 +2,8 @@
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    AlterTableCmd, AlterTableStmt, AlterTableType, ConstrType, Constraint, CreateFunctionStmt, CreateStmt, DropBehavior,
-    DropStmt, IndexStmt, Node, ObjectType, RangeVar, RenameStmt, RuleStmt, ViewStmt,
+    AlterTableCmd, AlterTableStmt, AlterTableType, ConstrType, Constraint, CreateFunctionStmt, CreateStmt,
+    DropBehavior, DropStmt, IndexStmt, Node, ObjectType, RangeVar, RenameStmt, RuleStmt, ViewStmt,
 };
 
 use super::super::super::facts::{Kind, Name, Output, Unknown};

@@ -18,8 +18,13 @@ use super::super::{Body, Walker};
 const WITH_HOLD: i32 = 0x20;
 
 /// Settings whose value is a list of names.
-const LISTS: [&str; 5] =
-    ["search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries", "unix_socket_directories"];
+const LISTS: [&str; 5] = [
+    "search_path",
+    "temp_tablespaces",
+    "session_preload_libraries",
+    "local_preload_libraries",
+    "unix_socket_directories",
+];
 
 impl Walker<'_> {
     /// Whether it is one of these.
@@ -81,7 +86,9 @@ impl Walker<'_> {
         let chain = statement.chain;
         let name = || statement.savepoint_name.clone();
         let (verb, transaction) = match TransactionStmtKind::try_from(statement.kind) {
-            Ok(TransactionStmtKind::TransStmtBegin | TransactionStmtKind::TransStmtStart) => ("begin", Transaction::Begin),
+            Ok(TransactionStmtKind::TransStmtBegin | TransactionStmtKind::TransStmtStart) => {
+                ("begin", Transaction::Begin)
+            }
             Ok(TransactionStmtKind::TransStmtCommit) => ("commit", Transaction::Commit { chain }),
             Ok(TransactionStmtKind::TransStmtRollback) => ("rollback", Transaction::Rollback { chain }),
             Ok(TransactionStmtKind::TransStmtSavepoint) => ("savepoint", Transaction::Savepoint(name())),
