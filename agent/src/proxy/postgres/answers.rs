@@ -12,6 +12,7 @@ use crate::{
     protocol::postgres::{
         Backend, ProtocolError,
         auth::{Authentication, Mechanisms},
+        copy::Direction,
         query::Tag,
         rows::Columns,
         session::{Answer, Fate},
@@ -88,6 +89,9 @@ impl Talk<'_> {
                 return self.report(number, report, (message.tag(), bytes), client);
             }
             Backend::Notification(notification) => return self.notification(notification, bytes, client),
+            Backend::Copy(response) if response.direction == Direction::Out => self.copies(number, response)?,
+            Backend::CopyData(data) if self.copied(number, data, client)? => return Ok(()),
+            Backend::CopyDone => self.copied_all(number, client)?,
             Backend::FunctionResult(Some(_)) if self.is_restricted() => {
                 crate::protocol::postgres::function::put_function_result(client, None);
                 return Ok(());
@@ -105,8 +109,7 @@ impl Talk<'_> {
             | Backend::Suspended
             | Backend::FunctionResult(_)
             | Backend::Copy(_)
-            | Backend::CopyData(_)
-            | Backend::CopyDone => {}
+            | Backend::CopyData(_) => {}
         }
         client.extend_from_slice(bytes);
         Ok(())

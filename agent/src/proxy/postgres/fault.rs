@@ -5,6 +5,7 @@ use std::{fmt, io};
 use crate::{
     protocol::postgres::{
         ProtocolError,
+        copy::CopyError,
         login::LoginError,
         notice::{Fields, Severity},
         value::ValueError,
@@ -43,6 +44,12 @@ pub(super) enum Fault {
     /// What cannot be masked is not passed.
     #[error("a value could not be masked: {0}")]
     Unmasked(ValueError),
+    /// Copied data that is not what was announced.
+    #[error("copied data could not be masked: {0}")]
+    Copy(#[from] CopyError),
+    /// Data is copied that nobody understood to be.
+    #[error("data is copied that was not understood to be")]
+    Uncopiable,
     /// What cannot be recorded is not passed.
     #[error("{0}")]
     Unrecorded(#[from] RecordError),
@@ -68,7 +75,7 @@ impl Fault {
             Self::Client(_) => Outcome::ClientReset,
             Self::Server(_) => Outcome::UpstreamReset,
             Self::Protocol(..) | Self::Refused { .. } | Self::Login(_) => Outcome::Refused,
-            Self::Unrecorded(_) | Self::Unmasked(_) => Outcome::Failed,
+            Self::Unrecorded(_) | Self::Unmasked(_) | Self::Copy(_) | Self::Uncopiable => Outcome::Failed,
         }
     }
 
@@ -84,7 +91,9 @@ impl Fault {
             Self::Server(_) => tell(b"08006", "the connection to the server was lost"),
             Self::Protocol(Who::Client, error) => return error.response(),
             Self::Protocol(Who::Server, _) => tell(b"08P01", "the server's answer was not understood"),
-            Self::Unmasked(_) => tell(b"58000", "a protected value could not be masked, and was not passed"),
+            Self::Unmasked(_) | Self::Copy(_) | Self::Uncopiable => {
+                tell(b"58000", "a protected value could not be masked, and was not passed")
+            }
             Self::Unrecorded(_) => tell(b"58030", "the request could not be recorded, and was not passed"),
             Self::Refused { sqlstate, client, .. } => tell(sqlstate, client),
             Self::Login(error) => return error.response(),

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{masks::Masks, meaning::Meaning};
+use super::{copying::Copying, masks::Masks, meaning::Meaning};
 use crate::{
     protocol::postgres::session::Number,
     record::{ResponseRecord, SessionId, Status, Timestamps},
@@ -24,6 +24,8 @@ pub(super) struct Open {
     pub(super) meaning: Arc<Meaning>,
     /// What is done to the rows that come now.
     pub(super) masks: Option<Arc<Masks>>,
+    /// What is done to the data that is copied now.
+    pub(super) copying: Option<Copying>,
     /// Statements of it that were answered.
     pub(super) completed: usize,
     /// Rows returned or changed, as the server says.
@@ -57,6 +59,7 @@ impl Ledger {
             n,
             meaning,
             masks,
+            copying: None,
             completed: 0,
             rows: 0,
             bytes: 0,

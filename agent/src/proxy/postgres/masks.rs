@@ -99,9 +99,15 @@ impl Masks {
         }
     }
 
-    /// How many columns there are, and each.
+    /// Each column, in order.
     pub(super) fn columns(&self) -> &[Covered] {
         &self.columns
+    }
+
+    /// A text with what is found in it masked; `None` if nothing is.
+    pub(super) fn found(&self, text: &[u8]) -> Option<Vec<u8>> {
+        let found = self.classes.mask_found(&Context::default(), FieldType::Text, text)?;
+        Some(found.text().unwrap_or_default().to_vec())
     }
 
     fn ruled(&self, rule: &Rule, column: &Covered, cell: &[u8]) -> Result<Instead, ValueError> {

@@ -8,8 +8,8 @@ use super::protection::Protection;
 use crate::{
     policy::question::{ColumnName, Execute, Resource, TableName},
     protocol::postgres::sql::{
-        Catalog, Change, Column, Deed, Kind, Lineage, Names, Output, Relation, Script, Store, Transaction, Understood,
-        Unknown, Unlisted, Use,
+        Catalog, Change, Column, Copied, Deed, Kind, Lineage, Names, Output, Relation, Script, Store, Transaction,
+        Understood, Unknown, Unlisted, Use,
     },
 };
 
@@ -25,6 +25,8 @@ pub(super) struct Meaning {
     pub(super) text: Box<[u8]>,
     /// The facts, with the length of the text itself.
     pub(super) facts: Arc<Execute>,
+    /// What each statement is called.
+    pub(super) verbs: Vec<&'static str>,
     /// In a word or two.
     pub(super) kind: Arc<str>,
     /// The text, what is protected in it masked.
@@ -37,6 +39,8 @@ pub(super) struct Meaning {
     pub(super) unreadable: Option<Arc<str>>,
     /// What each statement gives.
     pub(super) outputs: Vec<Output>,
+    /// How each statement copies what it gives.
+    pub(super) copied: Vec<Option<Copied>>,
     /// What is near each parameter.
     pub(super) parameters: Vec<Lineage>,
     /// What it writes from other data.
@@ -85,6 +89,7 @@ impl Meaning {
         };
         Self {
             text: text.into(),
+            verbs: Vec::new(),
             facts: Arc::new(facts),
             kind: kind.into(),
             statement: Arc::clone(&unread),
@@ -92,6 +97,7 @@ impl Meaning {
             changes: true,
             unreadable: None,
             outputs: Vec::new(),
+            copied: Vec::new(),
             parameters: Vec::new(),
             stores: Vec::new(),
             deeds: vec![(0, Deed::Opaque)],
@@ -114,12 +120,13 @@ impl Meaning {
         let understood = script.understand(place.catalog, place.names);
         let hidden = |near: &Lineage| place.protection.is_protected(near);
         let mut literals: Vec<(Range<usize>, bool)> = Vec::new();
-        let (mut outputs, mut parameters, mut stores) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut outputs, mut copied, mut parameters, mut stores) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (mut deeds, mut uses, mut settings, mut transactions) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut unlists = Unlisted::default();
         for (at, one) in (0_u32..).zip(&understood) {
             literals.extend(one.literals.iter().map(|literal| (literal.at.clone(), hidden(&literal.near))));
             outputs.push(one.output.clone());
+            copied.push(one.copied.clone());
             stores.extend(one.stores.iter().cloned());
             deeds.extend(one.deeds.iter().map(|deed| (at, deed.clone())));
             uses.extend(one.uses.iter().map(|name| (at, name.clone())));
@@ -136,12 +143,14 @@ impl Meaning {
         let facts = facts(&understood, place, text.len());
         Self {
             text: text.as_bytes().into(),
+            verbs: understood.iter().map(|one| one.verb).collect(),
             kind: facts.verb.as_deref().unwrap_or("empty").into(),
             statement: replaced(text, literals.iter().filter(|(_, hide)| *hide).map(|(at, _)| at), HIDDEN).into(),
             shape: replaced(text, literals.iter().map(|(at, _)| at), BLANK).into(),
             changes: understood.iter().any(changes),
             unreadable: None,
             outputs,
+            copied,
             parameters,
             stores,
             deeds,
@@ -176,6 +185,7 @@ impl Meaning {
         }
         Self {
             text: self.text.clone(),
+            verbs: self.verbs.iter().chain(named.iter().flat_map(|(_, inner)| &inner.verbs)).copied().collect(),
             facts: Arc::new(facts),
             kind: Arc::clone(&self.kind),
             statement: Arc::clone(&self.statement),
@@ -183,6 +193,7 @@ impl Meaning {
             changes,
             unreadable: named.iter().find_map(|(_, inner)| inner.unreadable.clone()),
             outputs,
+            copied: self.copied.clone(),
             parameters: self.parameters.clone(),
             stores,
             deeds: self.deeds.clone(),

@@ -4,6 +4,7 @@ mod answers;
 mod cancel;
 mod cancelling;
 mod catalogs;
+mod copying;
 mod entering;
 mod fault;
 mod flow;

@@ -14,22 +14,30 @@ use crate::{
     mask::{Class, detect::Context},
     policy::{
         Cause, Question, Verdict,
-        question::{Asked, Field, Reveal},
+        question::{Asked, Field, Reveal, TableName},
     },
     protocol::postgres::{
         notice::Report,
         notify::{Notification, Parameter},
         rows::{Column as Told, Row},
         session::{Number, Shape},
-        sql::{Column, Lineage, Output},
+        sql::{Column, Kind, Lineage, Output, Unknown},
     },
     record::Timestamps,
 };
 
 /// Seconds for which it is remembered whether anything is hidden.
 const REMEMBERED: u64 = 15;
+/// Classes of errors whose texts are about the statement, the session or the server, and hold no stored value
+/// (`errcodes.txt`): connection, transaction state, cursor and statement names, rollback, syntax and names, resources,
+/// intervention.
+const SAFE: [&[u8]; 9] = [b"08", b"25", b"26", b"34", b"40", b"42", b"53", b"54", b"57"];
 /// What stands for a text that may hold values.
 const WITHHELD: &str = "the server's message was withheld: it may hold protected values";
+/// Statements that bring code of their own.
+const CODE: [&str; 6] = ["do", "create function", "create procedure", "create aggregate", "create rule", "create cast"];
+/// Statements of kind `ddl` that leave names and contents of columns as they are, or make what is followed by lineage.
+const HARMLESS: [&str; 6] = ["create view", "create index", "create statistics", "analyze", "vacuum", "reindex"];
 /// Settings the server tells of, and whose values are any text.
 const FREE_SETTINGS: [&[u8]; 3] = [b"application_name", b"TimeZone", b"search_path"];
 
@@ -47,6 +55,21 @@ impl Talk<'_> {
         let asked = Asked::Reveal(Arc::new(Reveal { field, classes: names }));
         let question = Question { asked, ..self.setting.question(Arc::default(), Default::default(), now) };
         (!self.setting.proxy.policies.decide(&question).verdict.allows()).then_some(first)
+    }
+
+    /// What is done to a column that is copied.
+    pub(super) fn copied_cover(&mut self, lineage: &Lineage, table: bool, now: Timestamps) -> Cover {
+        let Lineage::Of(columns) = lineage else {
+            return if self.is_restricted() { Cover::Whole } else { Cover::Clear };
+        };
+        let hidden: Vec<Arc<Class>> = columns.iter().filter_map(|column| self.hidden(column, now)).collect();
+        let Some(first) = hidden.first() else { return Cover::Clear };
+        // As of a row: only a table's own column is masked by what its class leaves of it.
+        if table && hidden.iter().all(|class| Arc::ptr_eq(class, first)) {
+            Cover::Class(Arc::clone(first))
+        } else {
+            Cover::Whole
+        }
     }
 
     /// Whether anything in the database is hidden from this workload.
@@ -96,6 +119,14 @@ impl Talk<'_> {
             let text = format!("this statement was not understood: {why}");
             return Some(Refused::by_us(verdict, text));
         }
+        if self.is_restricted()
+            && let Some(text) = self.blinds(meaning, now)
+        {
+            return Some(Refused::by_us(verdict, text.to_owned()));
+        }
+        if let Some(refused) = self.uncopiable(meaning, verdict) {
+            return Some(refused);
+        }
         let strays = meaning.stores.iter().any(|store| {
             let own = store.into.as_ref().map(|into| self.known.protection.class_names(into)).unwrap_or_default();
             match &store.from {
@@ -108,6 +139,29 @@ impl Talk<'_> {
         if strays {
             let text = "this would copy what you may not see to where it is not protected";
             return Some(Refused::by_us(verdict, text.to_owned()));
+        }
+        None
+    }
+
+    /// Why a request could make protected values visible in a way that nobody could follow.
+    fn blinds(&self, meaning: &Meaning, now: Timestamps) -> Option<&'static str> {
+        let unknown = |word: Unknown| meaning.facts.unknown_parts.iter().flatten().any(|found| found == word.word());
+        let kind = |word: Kind| meaning.facts.kinds.iter().flatten().any(|found| found == word.word());
+        if unknown(Unknown::Node) || unknown(Unknown::Effort) {
+            return Some("this statement was not understood");
+        }
+        if meaning.verbs.iter().any(|verb| CODE.contains(verb)) {
+            return Some("code that may copy protected values is not run for who may not see them");
+        }
+        let tables = [&meaning.facts.reads, &meaning.facts.writes].into_iter().flatten().flatten();
+        let hides = |table: &TableName| {
+            let known = self.private.as_ref().unwrap_or(&self.known);
+            let of = |column: &&Column| *column.table == *table.table && *column.schema == *table.schema;
+            known.protection.protected().iter().filter(of).any(|column| self.hidden(column, now).is_some())
+        };
+        let changes = kind(Kind::Ddl) && !meaning.verbs.iter().all(|verb| HARMLESS.contains(verb));
+        if changes && tables.into_iter().any(hides) {
+            return Some("a table with protected columns is not changed by who may not see them");
         }
         None
     }
@@ -161,7 +215,7 @@ impl Talk<'_> {
         }
     }
 
-    fn is_classified(&self, lineage: &Lineage) -> bool {
+    pub(super) fn is_classified(&self, lineage: &Lineage) -> bool {
         let known = self.private.as_ref().unwrap_or(&self.known);
         matches!(lineage, Lineage::Of(columns) if columns.iter().any(|column| known.protection.classifies(column)))
     }
@@ -221,7 +275,7 @@ impl Talk<'_> {
         client: &mut Vec<u8>,
     ) -> Result<(), Fault> {
         let meaning = number.and_then(|number| self.ledger.open(number)).map(|open| Arc::clone(&open.meaning));
-        let withheld = meaning.as_ref().is_some_and(|meaning| self.may_tell_values(meaning));
+        let withheld = meaning.as_ref().is_some_and(|meaning| self.may_tell_values(meaning, report.sqlstate()));
         let before = client.len();
         if withheld {
             report.rewrite(tag, client, |code, value| match code {
@@ -253,12 +307,15 @@ impl Talk<'_> {
     }
 
     /// Whether what the server says of a request may hold what is hidden.
-    fn may_tell_values(&mut self, meaning: &Meaning) -> bool {
+    fn may_tell_values(&mut self, meaning: &Meaning, sqlstate: &[u8]) -> bool {
         if !self.is_restricted() {
             return false;
         }
         if meaning.facts.opaque {
             return true;
+        }
+        if SAFE.iter().any(|class| sqlstate.starts_with(*class)) {
+            return false;
         }
         let now = Timestamps::now();
         let classes = [&meaning.facts.classes_read, &meaning.facts.classes_written];

@@ -270,6 +270,30 @@ pub enum Transaction {
     RollbackPrepared,
 }
 
+/// An option's argument, as it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Argument {
+    /// There is none.
+    Absent,
+    /// A word, a string or a number.
+    Text(String),
+    /// `*`
+    Star,
+    /// Names in parentheses.
+    List,
+    /// Something no option takes.
+    Other,
+}
+
+/// `COPY … TO STDOUT`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// Columns of a table, and not what a query gives.
+    pub table: bool,
+    /// Its options, in order.
+    pub options: Vec<(String, Argument)>,
+}
+
 /// What one statement of a message does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Understood {
@@ -297,6 +321,8 @@ pub struct Understood {
     pub unknown: BTreeSet<Unknown>,
     /// What comes back.
     pub output: Output,
+    /// How what comes back is copied; `None` if it is not.
+    pub copied: Option<Copied>,
     /// Data written from other data.
     pub stores: Vec<Store>,
     /// Constants in the text, in order.

@@ -17,7 +17,8 @@ mod tests;
 pub use builtin::{DANGEROUS, Danger};
 pub use catalog::{Catalog, CatalogError, Question, Reading};
 pub use facts::{
-    Change, Column, Deed, Kind, Lineage, Literal, Name, Output, Relation, Store, Transaction, Understood, Unknown, Use,
+    Argument, Change, Column, Copied, Deed, Kind, Lineage, Literal, Name, Output, Relation, Store, Transaction,
+    Understood, Unknown, Use,
 };
 pub use names::{Names, Path, Unlisted};
 pub use text::{MOST_BYTES, MOST_TOKENS, Quoting, Script, Unreadable, parse, parse_quoted};

@@ -133,6 +133,13 @@ impl Catalog {
         Some((self.relation(at)?, stores))
     }
 
+    /// The type of a stored column.
+    #[must_use]
+    pub fn type_of(&self, column: &Column) -> Option<u32> {
+        let table = self.table(self.find(&column.schema, &column.table)?)?;
+        table.columns.iter().find(|one| one.name == column.column).map(|one| one.type_oid)
+    }
+
     pub(super) fn table(&self, table: u32) -> Option<&Table> {
         self.tables.get(usize::try_from(table).ok()?)
     }

@@ -56,6 +56,7 @@ impl Walker<'_> {
             has_predicate: facts.has_predicate,
             unknown: facts.unknown,
             output: facts.output,
+            copied: facts.copied,
             literals,
             parameters,
             deeds: facts.deeds,

@@ -22,7 +22,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use super::catalog::Catalog;
-use super::facts::{Change, Column, Deed, Kind, Name, Output, Relation, Transaction, Unknown, Use};
+use super::facts::{Change, Column, Copied, Deed, Kind, Name, Output, Relation, Transaction, Unknown, Use};
 use super::names::{Names, Unlisted};
 use super::trace::{Cell, Group, Groups, Trace, Val};
 use scope::Fields;
@@ -52,6 +52,7 @@ pub(super) struct Facts {
     has_predicate: Option<bool>,
     pub(super) unknown: BTreeSet<Unknown>,
     output: Output,
+    copied: Option<Copied>,
     stores: Vec<(Target, Trace)>,
     deeds: Vec<Deed>,
     uses: Vec<Use>,

@@ -5,7 +5,7 @@ use pg_query::protobuf::{
     CallStmt, CopyStmt, CreateTableAsStmt, DefElem, ExplainStmt, IntoClause, Node, ObjectType, RangeVar, TruncateStmt,
 };
 
-use super::super::super::facts::{Column, Kind, Lineage, Name, Output, Unknown};
+use super::super::super::facts::{Argument, Column, Copied, Kind, Lineage, Name, Output, Unknown};
 use super::super::super::names::Unlisted;
 use super::super::super::trace::{Trace, Val};
 use super::super::scope::{Field, Item, Scope};
@@ -180,6 +180,8 @@ impl Walker<'_> {
         } else if to_client {
             self.facts.kinds.insert(Kind::Read);
             self.facts.output = self.output(&query);
+            let options = copy.options.iter().map(option).collect();
+            self.facts.copied = Some(Copied { table: copy.query.is_none(), options });
         } else {
             self.facts.kinds.insert(Kind::Read);
             if query.open {
@@ -239,6 +241,22 @@ impl Walker<'_> {
         }
         fields
     }
+}
+
+/// An option as it is written.
+fn option(option: &Node) -> (String, Argument) {
+    let Some(NodeEnum::DefElem(element)) = &option.node else { return (String::new(), Argument::Other) };
+    let argument = match element.arg.as_deref().map(|arg| &arg.node) {
+        None => Argument::Absent,
+        Some(Some(NodeEnum::String(text))) => Argument::Text(text.sval.clone()),
+        Some(Some(NodeEnum::Integer(number))) => Argument::Text(number.ival.to_string()),
+        Some(Some(NodeEnum::Float(number))) => Argument::Text(number.fval.clone()),
+        Some(Some(NodeEnum::Boolean(truth))) => Argument::Text(truth.boolval.to_string()),
+        Some(Some(NodeEnum::AStar(_))) => Argument::Star,
+        Some(Some(NodeEnum::List(_))) => Argument::List,
+        Some(_) => Argument::Other,
+    };
+    (element.defname.clone(), argument)
 }
 
 /// `ANALYZE`, unless it says it is off.
