@@ -37,7 +37,21 @@ const WITHHELD: &str = "the server's message was withheld: it may hold protected
 /// Statements that bring code of their own.
 const CODE: [&str; 6] = ["do", "create function", "create procedure", "create aggregate", "create rule", "create cast"];
 /// Statements of kind `ddl` that leave names and contents of columns as they are, or make what is followed by lineage.
-const HARMLESS: [&str; 6] = ["create view", "create index", "create statistics", "analyze", "vacuum", "reindex"];
+const HARMLESS: [&str; 13] = [
+    "select into",
+    "create view",
+    "create table as",
+    "create materialized view",
+    "refresh materialized view",
+    "select",
+    "explain",
+    "prepare",
+    "create index",
+    "create statistics",
+    "analyze",
+    "vacuum",
+    "reindex",
+];
 /// Settings the server tells of, and whose values are any text.
 const FREE_SETTINGS: [&[u8]; 3] = [b"application_name", b"TimeZone", b"search_path"];
 
@@ -153,17 +167,17 @@ impl Talk<'_> {
         if meaning.verbs.iter().any(|verb| CODE.contains(verb)) {
             return Some("code that may copy protected values is not run for who may not see them");
         }
-        let tables = [&meaning.facts.reads, &meaning.facts.writes].into_iter().flatten().flatten();
-        let hides = |table: &TableName| {
-            let known = self.private.as_ref().unwrap_or(&self.known);
-            let of = |column: &&Column| *column.table == *table.table && *column.schema == *table.schema;
-            known.protection.protected().iter().filter(of).any(|column| self.hidden(column, now).is_some())
-        };
-        let changes = kind(Kind::Ddl) && !meaning.verbs.iter().all(|verb| HARMLESS.contains(verb));
-        if changes && tables.into_iter().any(hides) {
-            return Some("a table with protected columns is not changed by who may not see them");
+        if !kind(Kind::Ddl) || meaning.verbs.iter().all(|verb| HARMLESS.contains(verb)) {
+            return None;
         }
-        None
+        let known = self.private.as_ref().unwrap_or(&self.known);
+        let tables: Vec<&TableName> = [&meaning.facts.reads, &meaning.facts.writes].into_iter().flatten().flatten().collect();
+        let changed = |column: &&Column| {
+            meaning.unlists.holds(&column.table)
+                || tables.iter().any(|table| *column.table == *table.table && *column.schema == *table.schema)
+        };
+        let hides = known.protection.protected().iter().filter(changed).any(|column| self.hidden(column, now).is_some());
+        hides.then_some("a table with protected columns is not changed by who may not see them")
     }
 
     /// What is done to the rows of a result.
