@@ -5,6 +5,7 @@
 
 mod builtin;
 mod catalog;
+mod depth;
 mod facts;
 mod names;
 mod text;

@@ -1,13 +1,14 @@
 //! From text to a tree, by the server's own grammar, within limits.
 //!
-//! The parser bounds the depth of what it gives: it refuses what takes more than 100 kB of its stack, or nests deeper than
-//! its serialized form may. The tree is decoded and dropped on a stack that fits the deepest of those.
+//! How deep a tree can get is estimated from its tokens before it is parsed; it is decoded and dropped on a stack that fits
+//! the deepest. The parser looks after its own stack.
 
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use pg_query::protobuf::{self, RawStmt, ScanToken, Token};
 
+use super::depth;
 use super::walk::Body;
 
 /// Longest text that is parsed, in bytes.
@@ -16,11 +17,14 @@ pub const MOST_BYTES: usize = 1 << 20;
 /// Most words and signs of a text: each takes about a kilobyte while the tree is there.
 pub const MOST_TOKENS: usize = 100_000;
 
-/// Longest text whose quotes the scanner cannot find: its tokens are not counted, and there are no more than bytes.
-const MOST_UNSCANNED: usize = 1 << 16;
+/// Longest text whose quotes the scanner cannot find: its tokens are not counted, but there are no more than bytes.
+const MOST_UNSCANNED: usize = 2048;
 
-/// Stack for decoding and dropping: some thousand levels, 20 kB each without optimization.
-const STACK: usize = 64 << 20;
+/// White space to the server, though not to Rust.
+const VERTICAL_TAB: u8 = 0x0b;
+
+/// Stack for decoding and dropping: at most three levels for a token of [`depth::MOST`], 20 kB each without optimization.
+const STACK: usize = 128 << 20;
 
 /// The parser points the process's standard error at a pipe while it works, so only one may work at a time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -87,7 +91,8 @@ pub fn parse(sql: &str) -> Result<Script, Unreadable> {
 ///
 /// As [`parse`].
 pub fn parse_quoted(sql: &str, quoting: Quoting) -> Result<Script, Unreadable> {
-    let scanned = quoting == Quoting::Standard;
+    // Without a backslash, both are the same.
+    let scanned = quoting == Quoting::Standard || !sql.contains('\\');
     let most = if scanned { MOST_BYTES } else { MOST_UNSCANNED };
     if sql.len() > most {
         return Err(Unreadable::TooLong { what: "bytes", most });
@@ -153,9 +158,16 @@ impl std::fmt::Debug for Script {
 type Scanned = (Vec<Range<usize>>, Vec<(Token, usize)>);
 
 fn scan(sql: &str) -> Result<Scanned, Unreadable> {
+    // Of no tokens at all, the scanner gives a list at no address.
+    if sql.bytes().all(|byte| byte.is_ascii_whitespace() || byte == VERTICAL_TAB) {
+        return Ok(Scanned::default());
+    }
     let tokens = pg_query::scan_tokens(sql).map_err(|error| refusal(&error))?;
     if tokens.len() > MOST_TOKENS {
         return Err(Unreadable::TooLong { what: "tokens", most: MOST_TOKENS });
+    }
+    if depth::of(&tokens) > depth::MOST {
+        return Err(Unreadable::TooDeep);
     }
     let mut openings = Vec::new();
     for (token, next) in tokens.iter().zip(tokens.iter().skip(1)) {

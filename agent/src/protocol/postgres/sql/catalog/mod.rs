@@ -23,6 +23,7 @@ pub struct Catalog {
     functions: HashMap<Name, Vec<Function>>,
     composites: HashMap<u32, u32>,
     domains: HashMap<u32, u32>,
+    row_arrays: HashSet<u32>,
     operators: HashMap<Name, Vec<Name>>,
     casts: HashSet<Name>,
     search_path: Option<Box<str>>,
@@ -94,6 +95,9 @@ const INFORMATION: &str = "information_schema";
 
 /// `record`, whose columns the query tells.
 const RECORD: u32 = 2249;
+
+/// Types that stand for others: `anyelement`, `anyarray`, `anycompatible`, `anycompatiblearray`, and `record[]`.
+const POLYMORPHIC: [u32; 5] = [2283, 2277, 5077, 5078, 2287];
 
 impl Catalog {
     /// `search_path` as a session of this role begins, or after `RESET`.
@@ -201,6 +205,22 @@ impl Catalog {
             [one] => Shape::Scalar(Some(one.clone())),
             several => Shape::Columns(several.to_vec()),
         }
+    }
+
+    /// Whether a built-in function gives arrays of something else than rows, whichever of its name is called.
+    pub(super) fn gives_plain_array(&self, name: &str) -> bool {
+        let functions = self.functions(name);
+        let plain = |function: &Function| {
+            &*function.schema == SYSTEM
+                && !POLYMORPHIC.contains(&function.result)
+                && !self.may_hold_rows(function.result)
+        };
+        !functions.is_empty() && functions.iter().all(plain)
+    }
+
+    /// Whether a type is an array of rows, or a domain, which may be one.
+    pub(super) fn may_hold_rows(&self, type_oid: u32) -> bool {
+        self.row_arrays.contains(&type_oid) || self.domains.contains_key(&type_oid)
     }
 
     /// A relation as facts name it.

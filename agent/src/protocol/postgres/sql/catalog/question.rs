@@ -29,7 +29,7 @@ pub enum Question {
     Inheritance,
     /// schema, name, volatility, language, oid of the result's type, modes and names of arguments as JSON.
     Functions,
-    /// oid, oid of the composite's relation or 0, oid of the domain's base type or 0.
+    /// oid, oid of the composite's relation or 0, oid of the domain's base type or 0, oid of arrays of it or 0.
     Types,
     /// schema and name of operators whose function is not compiled.
     Operators,
@@ -91,7 +91,7 @@ impl Question {
                  JOIN pg_catalog.pg_language l ON l.oid OPERATOR(pg_catalog.=) p.prolang"
             }
             Self::Types => {
-                "SELECT t.oid, t.typrelid, t.typbasetype FROM pg_catalog.pg_type t
+                "SELECT t.oid, t.typrelid, t.typbasetype, t.typarray FROM pg_catalog.pg_type t
                  WHERE t.typtype OPERATOR(pg_catalog.=) ANY ('{c,d}'::pg_catalog.\"char\"[])"
             }
             Self::Operators => {

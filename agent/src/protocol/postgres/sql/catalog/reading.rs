@@ -69,7 +69,9 @@ impl Reading {
             (Question::Views, [Some(oid), Some(text)]) => self.view(oid, text),
             (Question::Inheritance, [Some(child), Some(parent)]) => self.inherits(child, parent),
             (Question::Functions, [Some(schema), Some(name), rest @ ..]) => self.function(schema, name, rest),
-            (Question::Types, [Some(oid), Some(relation), Some(base)]) => self.composite(oid, relation, base),
+            (Question::Types, [Some(oid), Some(relation), Some(base), Some(array)]) => {
+                self.composite(oid, (relation, base), array)
+            }
             (Question::Operators, [Some(schema), Some(name)]) => {
                 let (schema, name) = (self.name(schema), self.name(name));
                 self.catalog.operators.entry(name).or_default().push(schema);
@@ -197,8 +199,11 @@ impl Reading {
         Some(())
     }
 
-    fn composite(&mut self, oid: &str, relation: &str, base: &str) -> Option<()> {
-        let (oid, relation, base): (u32, u32, u32) = (oid.parse().ok()?, relation.parse().ok()?, base.parse().ok()?);
+    fn composite(&mut self, oid: &str, (relation, base): (&str, &str), array: &str) -> Option<()> {
+        let number = |text: &str| text.parse::<u32>().ok();
+        let (oid, relation, base) = (number(oid)?, number(relation)?, number(base)?);
+        // Arrays of domains, too: what these are of is not looked at.
+        self.catalog.row_arrays.insert(number(array)?);
         if relation != 0 {
             self.catalog.composites.insert(oid, relation);
         }

@@ -20,6 +20,7 @@ pub(in super::super) struct Expansion {
     /// One for each of its columns; fewer if the query could not be followed.
     pub(in super::super) traces: Vec<Trace>,
     pub(in super::super) reads: BTreeSet<u32>,
+    /// Columns its rows are chosen by: looked at whatever is asked for.
     pub(in super::super) cells: BTreeSet<Cell>,
     pub(in super::super) functions: BTreeSet<Name>,
     pub(in super::super) unknown: BTreeSet<Unknown>,

@@ -21,7 +21,7 @@ const RELATIONS: &[(&str, &str, &str, &str)] = &[
     ("public", "people", "r", "id ssn"),
     ("public", "staff", "r", "id ssn badge"),
     ("public", "address", "c", "street city"),
-    ("public", "homes", "r", "id home:900"),
+    ("public", "homes", "r", "id home:900 tags:1009 others:901"),
     ("public", "ruled", "r", "id ssn"),
     ("other", "users", "r", "id nick ssn"),
     ("ada", "notes", "r", "id body"),
@@ -107,7 +107,7 @@ pub(super) fn catalog() -> Catalog {
     let each = [Some("pg_catalog"), Some("json_each"), Some("i"), Some("internal"), Some("2249")];
     let outputs = [Some(r#"["i","o","o"]"#), Some(r#"["from_json","key","value"]"#)];
     take(Question::Functions, &[&each[..], &outputs[..]].concat());
-    take(Question::Types, &[Some("900"), Some(&oid("address")), Some("0")]);
+    take(Question::Types, &[Some("900"), Some(&oid("address")), Some("0"), Some("901")]);
     take(Question::Operators, &[Some("public"), Some("===")]);
     take(Question::Casts, &[Some("secret_type")]);
     reading.finish()

@@ -298,7 +298,11 @@ fn functions_in_from() {
         ("SELECT e.v FROM users, json_each(note) AS e(k, v)", "users.note"),
         ("SELECT x.a FROM users, json_to_thing(note) AS x(a text)", "?"),
         ("SELECT u, o FROM unnest(ARRAY['a', 'b']) WITH ORDINALITY AS u(u, o)", "- -"),
-        ("SELECT t.x FROM users, unnest(ssn::text[]) AS t(x)", "?"),
+        ("SELECT t.x FROM users, unnest(ssn::text[]) AS t(x)", "users.ssn"),
+        ("SELECT * FROM homes h, unnest(h.tags) t", "homes.id homes.home homes.tags homes.others homes.tags"),
+        ("SELECT * FROM homes h, unnest(h.others) t", "any"),
+        ("SELECT t, t.street FROM homes h, unnest(h.others) t", "homes.others ?"),
+        ("SELECT * FROM unnest($1::users[])", "any"),
         ("SELECT * FROM ROWS FROM (generate_series(1, 2), lower('x')) AS r(a, b)", "- -"),
         ("SELECT x FROM users, xmltable('/a' PASSING note COLUMNS x text PATH 'b', n FOR ORDINALITY) t", "users.note"),
         (

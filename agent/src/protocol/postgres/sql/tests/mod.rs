@@ -1,4 +1,8 @@
 //! What is understood of statements over a small catalog.
 
+mod facts;
 mod fixture;
+mod hostile;
 mod lineage;
+mod session;
+mod writes;

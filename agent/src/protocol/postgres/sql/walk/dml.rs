@@ -17,7 +17,7 @@ use super::{GROWTH, RED_ZONE, Target, Walker};
 /// A relation that is written to.
 pub(super) struct Written {
     pub(super) item: Item,
-    relation: Relation,
+    pub(super) relation: Relation,
 }
 
 impl Walker<'_> {

@@ -251,21 +251,24 @@ impl Walker<'_> {
             };
             let called = super::label::label(call).unwrap_or_default();
             name.get_or_insert_with(|| called.into());
-            let columns = self.function_columns(call, definitions, alias.unwrap_or(called));
+            let columns = self.function_columns((call, definitions), alias.unwrap_or(called), scope);
             match columns {
                 Some((names, is_scalar)) => {
                     scalar &= is_scalar;
                     fields.extend(names.into_iter().map(|name| Field { name, value: value.clone() }));
                 }
-                None => open = true,
+                None => {
+                    // Whatever its columns are, by its own name it is all of them.
+                    open = true;
+                    fields.push(Field { name: alias.unwrap_or(called).into(), value });
+                }
             }
         }
         if range.ordinality {
             fields.push(Field { name: "ordinality".into(), value: Val::default() });
         }
         if open {
-            fields.clear();
-            self.doubt(Unknown::Function);
+            self.doubt(Unknown::Column);
         }
         let mut item = Item::new(name, shared(fields));
         item.open = open;
@@ -274,7 +277,12 @@ impl Walker<'_> {
     }
 
     /// Names of a function's columns, and whether it has only one; `None` if they are not known.
-    fn function_columns(&mut self, call: &Node, definitions: &[Node], alone: &str) -> Option<(Vec<Name>, bool)> {
+    fn function_columns(
+        &mut self,
+        (call, definitions): (&Node, &[Node]),
+        alone: &str,
+        scope: Outer<'_>,
+    ) -> Option<(Vec<Name>, bool)> {
         if !definitions.is_empty() {
             let mut names = Vec::new();
             for definition in definitions {
@@ -292,7 +300,7 @@ impl Walker<'_> {
         let name = function.funcname.last().and_then(word)?;
         if name == "unnest" {
             let columns = vec![Name::from(alone); function.args.len()];
-            return self.unnested(function.args.as_slice()).then_some((columns, function.args.len() == 1));
+            return self.unnested(&function.args, scope).then_some((columns, function.args.len() == 1));
         }
         match self.catalog.shape(name) {
             Shape::Scalar(name) => one(name),
@@ -301,8 +309,8 @@ impl Walker<'_> {
         }
     }
 
-    /// Whether each argument of unnest gives one column: not so of arrays of composites.
-    fn unnested(&self, arguments: &[Node]) -> bool {
+    /// Whether each argument of unnest gives one column: not so arrays of rows.
+    fn unnested(&mut self, arguments: &[Node], scope: Outer<'_>) -> bool {
         arguments.iter().all(|argument| match &argument.node {
             Some(NodeEnum::AArrayExpr(array)) => {
                 array.elements.iter().all(|element| matches!(&element.node, Some(NodeEnum::AConst(_))))
@@ -311,6 +319,17 @@ impl Walker<'_> {
                 let last = name.names.last().and_then(word).unwrap_or_default();
                 matches!(last, "text" | "int4" | "int8" | "uuid" | "varchar" | "numeric" | "date" | "timestamptz")
             }),
+            Some(NodeEnum::FuncCall(call)) => {
+                let name = call.funcname.last().and_then(word).unwrap_or_default();
+                self.catalog.gives_plain_array(name)
+            }
+            Some(NodeEnum::ColumnRef(_)) => {
+                let trace = self.expression(argument, scope).trace;
+                let mut cells = trace.cells();
+                let only = cells.next().filter(|_| cells.next().is_none());
+                let column = only.and_then(|cell| self.catalog.column(cell));
+                column.is_some_and(|column| !self.catalog.may_hold_rows(column.type_oid))
+            }
             Some(_) | None => false,
         })
     }

@@ -81,7 +81,7 @@ impl Walker<'_> {
             Expansion {
                 traces: query.fields.into_iter().map(|field| field.value.trace).collect(),
                 reads: facts.reads,
-                cells: facts.columns_read,
+                cells: facts.predicates,
                 functions: facts.functions,
                 unknown: facts.unknown,
                 opaque: facts.deeds.contains(&Deed::Opaque) || facts.settings.contains(&Change::Opaque),

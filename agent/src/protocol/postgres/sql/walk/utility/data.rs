@@ -5,7 +5,7 @@ use pg_query::protobuf::{
     CallStmt, CopyStmt, CreateTableAsStmt, DefElem, ExplainStmt, IntoClause, Node, ObjectType, RangeVar, TruncateStmt,
 };
 
-use super::super::super::facts::{Argument, Column, Copied, Kind, Lineage, Name, Output, Unknown};
+use super::super::super::facts::{Argument, Column, Copied, Kind, Lineage, Name, Output, Relation, Unknown};
 use super::super::super::names::Unlisted;
 use super::super::super::trace::{Trace, Val};
 use super::super::scope::{Field, Item, Scope};
@@ -144,15 +144,16 @@ impl Walker<'_> {
         if query.open {
             fields = vec![Field { name: "".into(), value: Val::undecided() }];
         }
+        let relation = Relation { schema: self.creation_schema(range), table: range.relname.as_str().into() };
         for field in fields {
-            self.named_store(range, &field.name, &field.value);
+            self.named_store(&relation, &field.name, &field.value);
         }
     }
 
     /// A value goes into a column that is only now made.
-    pub(in super::super) fn named_store(&mut self, range: &RangeVar, column: &str, value: &Val) {
-        let schema = self.creation_schema(range);
-        let column = Column { schema, table: range.relname.as_str().into(), column: column.into() };
+    pub(in super::super) fn named_store(&mut self, relation: &Relation, column: &str, value: &Val) {
+        let Relation { schema, table } = relation.clone();
+        let column = Column { schema, table, column: column.into() };
         self.facts.stranger_columns.insert(column.clone());
         self.facts.stores.push((Target::Stranger(column), value.trace.clone()));
         if let Some(group) = value.loose {

@@ -148,14 +148,14 @@ impl Walker<'_> {
         let written = self.written(range);
         for node in &alter.cmds {
             match &node.node {
-                Some(NodeEnum::AlterTableCmd(command)) => self.command(command, range, &written),
+                Some(NodeEnum::AlterTableCmd(command)) => self.command(command, &written),
                 Some(_) | None => self.doubt(Unknown::Node),
             }
         }
         verb
     }
 
-    fn command(&mut self, command: &AlterTableCmd, range: &RangeVar, written: &Written) {
+    fn command(&mut self, command: &AlterTableCmd, written: &Written) {
         let items = [written.item.clone()];
         let scope = Scope { items: &items, goes_on: false, outer: None };
         let subtype = AlterTableType::try_from(command.subtype);
@@ -199,7 +199,7 @@ impl Walker<'_> {
             let Some(NodeEnum::Constraint(constraint)) = &node.node else { continue };
             let value = self.optional(constraint.raw_expr.as_deref(), Some(&scope));
             if constraint.contype == ConstrType::ConstrGenerated as i32 {
-                self.named_store(range, &column.colname, &value);
+                self.named_store(&written.relation, &column.colname, &value);
             }
         }
     }

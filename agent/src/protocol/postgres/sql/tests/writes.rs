@@ -1,0 +1,116 @@
+//! Where data goes: what is stored from what, and which columns constants and parameters meet.
+
+use super::super::Understood;
+use super::fixture::{check, column, lineage};
+
+fn stores(facts: &Understood) -> String {
+    let into = |store: &super::super::Store| store.into.as_ref().map_or("nowhere".to_owned(), column);
+    facts.stores.iter().map(|store| format!("{}<{}", into(store), lineage(&store.from))).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn stored_from_stored() {
+    check(
+        &[
+            ("INSERT INTO orders (card) VALUES ('1')", ""),
+            ("INSERT INTO orders (card) SELECT ssn FROM users", "orders.card<users.ssn"),
+            ("INSERT INTO orders SELECT 1, ssn FROM users", "orders.user_id<users.ssn"),
+            ("INSERT INTO orders (card) VALUES ((SELECT ssn FROM users))", "orders.card<users.ssn"),
+            ("UPDATE users SET name = ssn || 'x', note = 'y'", "users.name<users.ssn"),
+            ("UPDATE users SET (name, note) = (SELECT card, 1 FROM orders)", "users.name<orders.card"),
+            ("UPDATE users SET name = o.card FROM orders o", "users.name<orders.card"),
+            ("INSERT INTO users (id) VALUES (1) ON CONFLICT DO NOTHING", ""),
+            (
+                "INSERT INTO users (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET name = users.ssn",
+                "users.name<users.ssn",
+            ),
+            (
+                "MERGE INTO users u USING orders o ON true WHEN NOT MATCHED THEN INSERT (name) VALUES (o.card)",
+                "users.name<orders.card",
+            ),
+            ("CREATE TABLE x AS SELECT ssn, 1 AS one FROM users", "ada.x.ssn<users.ssn"),
+            ("CREATE TABLE other.x (a) AS SELECT ssn FROM users", "other.x.a<users.ssn"),
+            ("SELECT ssn AS a INTO x FROM users", "ada.x.a<users.ssn"),
+            ("CREATE MATERIALIZED VIEW x AS SELECT ssn FROM users", "ada.x.ssn<users.ssn"),
+            ("CREATE TABLE x AS EXECUTE p", "ada.x.<?"),
+            ("COPY users (ssn) TO '/tmp/x'", "nowhere<users.ssn"),
+            ("COPY (SELECT leak(1)) TO PROGRAM 'x'", "nowhere<?"),
+            ("SELECT set_config('a.b', ssn, false) FROM users", "nowhere<users.ssn"),
+            ("SELECT pg_notify('c', ssn) FROM users", "nowhere<users.ssn"),
+            ("ALTER TABLE users ALTER note TYPE text USING ssn", "users.note<users.ssn"),
+            ("ALTER TABLE users ADD x text GENERATED ALWAYS AS (ssn) STORED", "users.x<users.ssn"),
+            ("INSERT INTO nowhere (a) SELECT ssn FROM users", ".nowhere.a<users.ssn"),
+            ("INSERT INTO v_users (who) SELECT ssn FROM users", "users.name<users.ssn v_users.who<users.ssn"),
+            ("EXPLAIN INSERT INTO orders (card) SELECT ssn FROM users", ""),
+            ("EXPLAIN ANALYZE INSERT INTO orders (card) SELECT ssn FROM users", "orders.card<users.ssn"),
+            ("WITH i AS (INSERT INTO orders (card) SELECT ssn FROM users) SELECT 1", "orders.card<users.ssn"),
+        ],
+        stores,
+    );
+}
+
+/// Each constant's text and what is near it.
+fn check_literals(cases: &[(&str, &str)]) {
+    let wrong: Vec<_> = cases
+        .iter()
+        .filter_map(|(sql, expected)| {
+            let facts = super::fixture::one(sql);
+            let literals =
+                facts.literals.iter().map(|found| format!("{}~{}", &sql[found.at.clone()], lineage(&found.near)));
+            let parameters =
+                facts.parameters.iter().zip(1..).map(|(near, number)| format!("${number}~{}", lineage(near)));
+            let found = literals.chain(parameters).collect::<Vec<_>>().join(" ");
+            (found != *expected).then(|| format!("{sql}\n    found    {found}\n    expected {expected}"))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+#[test]
+fn constants_and_parameters_know_what_they_meet() {
+    check_literals(&[
+        ("SELECT 'x', 1", "'x'~- 1~-"),
+        ("SELECT * FROM users WHERE ssn = '1' AND name = $1 AND id = -5", "'1'~users.ssn 5~users.id $1~users.name"),
+        (
+            "SELECT * FROM users WHERE ssn IN ('1', $2) OR id BETWEEN 3 AND $1",
+            "'1'~users.ssn 3~users.id $1~users.id $2~users.ssn",
+        ),
+        ("SELECT * FROM users WHERE upper(ssn || 'x') = E'y'", "'x'~users.ssn E'y'~users.ssn"),
+        ("SELECT * FROM users WHERE (ssn = '1') = true", "'1'~users.ssn"),
+        ("SELECT ssn LIKE '1%' FROM users LIMIT 5", "'1%'~users.ssn 5~-"),
+        ("SELECT CASE WHEN ssn = '1' THEN 'y' ELSE 'n' END FROM users", "'1'~users.ssn 'y'~- 'n'~-"),
+        ("SELECT CASE ssn WHEN '1' THEN name ELSE 'n' END FROM users", "'1'~users.ssn 'n'~users.name"),
+        ("SELECT coalesce(ssn, 'none') FROM users", "'none'~users.ssn"),
+        ("INSERT INTO users (id, ssn) VALUES (1, '2'), ($1, $2)", "1~users.id '2'~users.ssn $1~users.id $2~users.ssn"),
+        ("INSERT INTO users (ssn) SELECT 'x' UNION ALL SELECT $1", "'x'~users.ssn $1~users.ssn"),
+        ("INSERT INTO v_users (who) VALUES ('x')", "'x'~users.name+v_users.who"),
+        (
+            "UPDATE users SET ssn = '1', (name, note) = ('a', 'b') WHERE id = 1",
+            "'1'~users.ssn 'a'~users.name 'b'~users.note 1~users.id",
+        ),
+        ("SELECT * FROM (VALUES ('a'), ('b')) v(x) JOIN users ON v.x = ssn", "'a'~users.ssn 'b'~users.ssn"),
+        ("WITH v AS (SELECT 'a' AS x) SELECT * FROM v, users WHERE ssn = x", "'a'~users.ssn"),
+        ("SELECT * FROM users WHERE ssn = (SELECT 'a')", "'a'~users.ssn"),
+        ("SELECT * FROM users WHERE leak('a') AND unheard_of(ssn, 'b') = 'c'", "'a'~? 'b'~? 'c'~?"),
+        ("SELECT * FROM nowhere WHERE x = 'a'", "'a'~?"),
+        ("INSERT INTO nowhere VALUES ('a')", "'a'~?"),
+        ("SELECT 'a'::varchar(10), ssn::varchar(4) FROM users", "'a'~- 10~- 4~-"),
+        ("SET x.y = 'secret'", "'secret'~?"),
+        ("CREATE ROLE eve PASSWORD 'secret'", "'secret'~?"),
+        ("DO 'x'", "'x'~?"),
+        ("NOTIFY x, 'secret'", "'secret'~?"),
+        ("COPY users TO '/tmp/x' (FORMAT 'csv')", "'/tmp/x'~? 'csv'~?"),
+        ("EXECUTE p('a', 1)", "'a'~? 1~?"),
+        ("PREPARE p AS SELECT * FROM users WHERE ssn = $1 AND id = 3", "3~users.id $1~users.ssn"),
+        (
+            "SELECT $$a$$, U&'b', B'1', X'2', 1.5, DATE '2020-01-01' FROM users",
+            "$$a$$~- U&'b'~- B'1'~- X'2'~- 1.5~- '2020-01-01'~-",
+        ),
+        ("SELECT 1; ", "1~-"),
+        ("CREATE TABLE x AS SELECT 'a' AS y", "'a'~?"),
+        ("SELECT $3", "$1~- $2~- $3~-"),
+        ("SELECT * FROM users WHERE ssn = - 5 AND id < +6", "5~users.ssn 6~users.id"),
+        ("SELECT * FROM users WHERE (id, ssn) = (1, 'x')", "1~users.id+users.ssn 'x'~users.id+users.ssn"),
+        ("MERGE INTO users USING orders ON true WHEN NOT MATCHED THEN INSERT (ssn) VALUES ('x')", "'x'~users.ssn"),
+    ]);
+}
