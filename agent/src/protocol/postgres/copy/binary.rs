@@ -99,7 +99,7 @@ pub(super) fn field(row: &[u8], at: usize) -> Result<Field<'_>, CopyError> {
     let length = length(row, at)?.ok_or(CopyError::Short)?;
     let (from, end) = (at + 4, at + 4 + length.unwrap_or(0));
     let value = length.map(|_| row.get(from..end).ok_or(CopyError::Short)).transpose()?;
-    Ok(Field { end, next: (end < row.len()).then_some(end), value, quoted: false })
+    Ok(Field { end, next: (end < row.len()).then_some(end), value })
 }
 
 /// Appends a field.

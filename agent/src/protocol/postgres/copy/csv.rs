@@ -43,7 +43,7 @@ pub(super) fn field<'a>(
         false if raw == options.null => None,
         false => Some(raw),
     };
-    Ok(Field { end, next, value, quoted })
+    Ok(Field { end, next, value })
 }
 
 /// Reads what is in quotes, up to and with the closing one; how much that was.
@@ -71,13 +71,15 @@ fn unquote(options: &Options, inside: &[u8], value: &mut Vec<u8>) -> Result<usiz
     }
 }
 
-/// Appends a field that reads as this value, in quotes if it needs them or is to have them (`FORCE_QUOTE`).
-pub(super) fn put(options: &Options, value: &[u8], quoted: bool, out: &mut Vec<u8>) {
-    let needs = value == options.null
+/// Appends a field that reads as this value, in quotes if it needs them or may have to have them (`FORCE_QUOTE`). Whether
+/// what it replaces had quotes does not matter: that would tell of it.
+pub(super) fn put(options: &Options, value: &[u8], out: &mut Vec<u8>) {
+    let quoted = options.force_quote
+        || value == options.null
         || value == b"\\."
         || value.contains(&options.delimiter)
         || memchr3(options.quote, b'\r', b'\n', value).is_some();
-    if !quoted && !needs {
+    if !quoted {
         out.extend_from_slice(value);
         return;
     }

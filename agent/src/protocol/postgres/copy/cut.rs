@@ -69,6 +69,16 @@ impl Cutter {
         };
         if cut.map_or(window.len(), |cut| cut.len) > most { Err(CopyError::Long(most)) } else { Ok(cut) }
     }
+
+    /// What ends lines here.
+    pub(super) fn line_end(&self) -> &'static [u8] {
+        match self {
+            Self::Lines(Lines { ending: Some(Ending::Cr), .. }) => b"\r",
+            Self::Lines(Lines { ending: Some(Ending::CrLf), .. }) => b"\r\n",
+            Self::Lines(Lines { ending: Some(Ending::Lf) | None, .. }) => b"\n",
+            Self::Frames(_) => b"",
+        }
+    }
 }
 
 /// What quotes do to the ends of CSV lines.
@@ -77,14 +87,11 @@ struct Quotes {
     quote: u8,
     escape: u8,
     inside: bool,
-    /// Whether a line that is `\.` ends the data. Where a backslash has another meaning it can be a row.
-    marker: bool,
 }
 
 impl Quotes {
     fn new(options: &Options) -> Self {
-        let marker = options.quote != b'\\' && options.delimiter != b'\\';
-        Self { quote: options.quote, escape: options.escape, inside: false, marker }
+        Self { quote: options.quote, escape: options.escape, inside: false }
     }
 }
 
@@ -126,7 +133,7 @@ impl Lines {
     }
 
     fn csv(&mut self, bytes: &[u8], last: bool) -> Result<Option<Cut>, CopyError> {
-        if self.at == 0 && self.quotes.as_ref().is_some_and(|quotes| quotes.marker) {
+        if self.at == 0 {
             match bytes {
                 [b'\\', b'.', b'\n' | b'\r', ..] => match self.ended(bytes, 2, last) {
                     Ok(Some(len)) => return Ok(Some(Cut { part: Part::End, body: 2, len: 2 + len })),

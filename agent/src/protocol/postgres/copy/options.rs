@@ -3,6 +3,7 @@
 //! SQL reference: "COPY"; `ProcessCopyOptions` in `src/backend/commands/copy.c`.
 
 use super::super::wire;
+use super::cut::{Cut, Cutter, Part};
 use super::{CopyError, CopyResponse};
 
 /// How rows are written.
@@ -81,6 +82,8 @@ pub struct Options {
     pub(super) header: bool,
     pub(super) quote: u8,
     pub(super) escape: u8,
+    /// Whether some columns are quoted always; which ones is not known by place.
+    pub(super) force_quote: bool,
 }
 
 /// The options that count, as they were given.
@@ -104,7 +107,7 @@ impl Options {
             Format::Text | Format::Binary => (b'\t', &b"\\N"[..]),
             Format::Csv => (b',', &b""[..]),
         };
-        Self { format, delimiter, null: null.to_vec(), header: false, quote: b'"', escape: b'"' }
+        Self { format, delimiter, null: null.to_vec(), header: false, quote: b'"', escape: b'"', force_quote: false }
     }
 
     /// Reads the list of options. `BINARY`, `CSV`, `DELIMITERS` and the other old spellings are pairs like these once the
@@ -152,6 +155,19 @@ impl Options {
             }),
             Format::Csv | Format::Binary => false,
         }
+    }
+
+    /// Whether what is written for null ends where it ends: a backslash would take what follows along, and columns would be
+    /// taken for others. The server itself would write such a null string, and could not read it.
+    fn null_is_a_field(&self) -> bool {
+        let [delimited, line] = [self.delimiter, b'\n'].map(|end| [&*self.null, &[end]].concat());
+        let field = match self.format {
+            Format::Text => super::text::field(self, &delimited, 0, &mut Vec::new()).end == self.null.len(),
+            Format::Csv | Format::Binary => true,
+        };
+        let cut = Cutter::new(self, 1).next(&line, false, usize::MAX);
+        let row = matches!(cut, Ok(Some(Cut { part: Part::Row, body, .. })) if body == self.null.len());
+        self.format == Format::Binary || field && row
     }
 
     /// Whether the server's CopyOutResponse or CopyInResponse says what these options say.
@@ -218,17 +234,30 @@ impl<'a> Given<'a> {
                 return Err(conflict(name));
             }
         }
-        options.header = self.header;
+        (options.header, options.force_quote) = (self.header, self.force_quote);
         options.delimiter = self.delimiter.unwrap_or(options.delimiter);
         options.quote = self.quote.unwrap_or(options.quote);
         options.escape = self.escape.unwrap_or(options.quote);
         options.null = self.null.map_or(options.null, |null| null.as_bytes().to_vec());
-        if if csv { options.delimiter == options.quote } else { NO_DELIMITERS.contains(&options.delimiter) } {
+        // With these two a row of CSV could be `\.`, which is the end to some versions.
+        let marks = |byte| matches!(byte, b'\\' | b'.');
+        if csv && marks(options.quote) {
+            return Err(conflict("quote"));
+        }
+        let delimits = match csv {
+            true => options.delimiter != options.quote && !marks(options.delimiter),
+            false => !NO_DELIMITERS.contains(&options.delimiter),
+        };
+        if !delimits {
             return Err(conflict("delimiter"));
         }
         // A null string that is not ASCII is written in the stream's encoding, and known here only in the statement's.
         let foreign = !options.null.is_ascii() && !matches!(&*encoding, "utf8" | "unicode");
-        if options.null.contains(&options.delimiter) || csv && options.null.contains(&options.quote) || foreign {
+        if options.null.contains(&options.delimiter)
+            || csv && options.null.contains(&options.quote)
+            || foreign
+            || !options.null_is_a_field()
+        {
             return Err(conflict("null"));
         }
         Ok(options)

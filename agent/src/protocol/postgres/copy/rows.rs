@@ -32,7 +32,6 @@ pub(super) struct Field<'a> {
     /// Where the next field begins, if there is one.
     pub(super) next: Option<usize>,
     pub(super) value: Option<&'a [u8]>,
-    pub(super) quoted: bool,
 }
 
 /// What may come.
@@ -202,6 +201,10 @@ impl Rows {
             out.truncate(start);
         }
         put(&mut out, row.get(passed?..).unwrap_or_default());
+        // A last line that does not end and has become nothing would be no row.
+        if out.as_ref().is_some_and(|out| out.len() == start) {
+            put(&mut out, self.cutter.line_end());
+        }
         Ok(())
     }
 
@@ -233,7 +236,7 @@ impl Rows {
             };
             if let (Some(value), Some(out)) = (new, out.as_deref_mut()) {
                 out.extend_from_slice(body.get(passed..at).unwrap_or_default());
-                write(&self.options, value.as_deref(), field.quoted, out)?;
+                self.options.put(value.as_deref(), out)?;
                 passed = field.end;
             }
             next = field.next;
@@ -250,26 +253,22 @@ impl Options {
     /// # Errors
     /// The format cannot hold the value: it has a zero byte in it, or 2 GiB.
     pub fn put(&self, value: Option<&[u8]>, out: &mut Vec<u8>) -> Result<(), CopyError> {
-        write(self, value, false, out)
+        if self.format == Format::Binary {
+            return binary::put(value, out);
+        }
+        let Some(value) = value else {
+            out.extend_from_slice(&self.null);
+            return Ok(());
+        };
+        if memchr(0, value).is_some() {
+            return Err(CopyError::Value);
+        }
+        match self.format {
+            Format::Csv => csv::put(self, value, out),
+            Format::Text | Format::Binary => text::put(self, value, out),
+        }
+        Ok(())
     }
-}
-
-fn write(options: &Options, value: Option<&[u8]>, quoted: bool, out: &mut Vec<u8>) -> Result<(), CopyError> {
-    if options.format == Format::Binary {
-        return binary::put(value, out);
-    }
-    let Some(value) = value else {
-        out.extend_from_slice(&options.null);
-        return Ok(());
-    };
-    if memchr(0, value).is_some() {
-        return Err(CopyError::Value);
-    }
-    match options.format {
-        Format::Csv => csv::put(options, value, quoted, out),
-        Format::Text | Format::Binary => text::put(options, value, out),
-    }
-    Ok(())
 }
 
 fn put(out: &mut Out<'_>, bytes: &[u8]) {

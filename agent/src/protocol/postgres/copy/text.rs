@@ -38,7 +38,7 @@ pub(super) fn field<'a>(options: &Options, line: &'a [u8], at: usize, scratch: &
         scratch.extend_from_slice(line.get(plain..end).unwrap_or_default());
         Some(&**scratch)
     };
-    Field { end, next, value, quoted: false }
+    Field { end, next, value }
 }
 
 /// The byte that stands for what follows a backslash, and how much of that does. At the end of the data it is nothing.

@@ -41,7 +41,8 @@ fn what_says_nothing_about_rows_is_taken() {
         ("default", Argument::Text("\\D")),
         ("encoding", Argument::Text("LATIN1")),
     ];
-    assert_eq!(Options::from_pairs("SJIS", pairs), Ok(Options::new(Format::Csv)));
+    let expected = Options { force_quote: true, ..Options::new(Format::Csv) };
+    assert_eq!(Options::from_pairs("SJIS", pairs), Ok(expected));
 }
 
 #[test]
@@ -88,6 +89,30 @@ fn what_the_server_refuses_is_refused() {
 }
 
 #[test]
+fn a_null_does_not_swallow_what_follows() {
+    let cases: [(&[(&str, &str)], &str); 9] = [
+        // Two columns would become one, and two such rows one of as many columns.
+        (&[("null", "\\")], "null"),
+        (&[("null", "a\\\\\\")], "null"),
+        (&[("null", "\\x"), ("delimiter", "A")], "null"),
+        (&[("null", "\\x4"), ("delimiter", "A")], "null"),
+        (&[("null", "\\.")], "null"),
+        (&[("null", "a\\.b")], "null"),
+        (&[("format", "csv"), ("null", "\\.")], "null"),
+        (&[("format", "csv"), ("delimiter", ".")], "delimiter"),
+        (&[("format", "csv"), ("quote", "\\")], "quote"),
+    ];
+    for (pairs, name) in cases {
+        let found = Options::from_pairs("UTF8", pairs.iter().map(|(name, text)| (*name, Argument::Text(text))));
+        assert_eq!(found, Err(OptionError::Conflict(name)), "{pairs:?}");
+    }
+    for null in ["\\\\", "\\x", "\\1", "a\\b", "."] {
+        options(&[("null", null)]);
+    }
+    options(&[("format", "csv"), ("null", "\\")]);
+}
+
+#[test]
 fn letters_hide_no_delimiters() {
     for encoding in
         ["UTF8", "utf-8", "SQL_ASCII", "LATIN9", "WIN1252", "Windows-1250", "KOI8R", "EUC_JP", "ISO_8859_5", "win866"]
@@ -105,14 +130,13 @@ fn letters_hide_no_delimiters() {
 
 #[test]
 fn a_null_may_look_like_a_value() {
-    let cases: [(&[(&str, &str)], bool); 8] = [
+    let cases: [(&[(&str, &str)], bool); 7] = [
         (&[], false),
         (&[("null", "")], false),
         (&[("null", "nil")], true),
         (&[("null", "\\\\N")], true),
         (&[("null", "\\t")], true),
         (&[("null", "\\x41")], false),
-        (&[("null", "\\")], false),
         (&[("format", "csv"), ("null", "nil")], false),
     ];
     for (pairs, expected) in cases {

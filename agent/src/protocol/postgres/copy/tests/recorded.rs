@@ -6,7 +6,7 @@ use super::{MOST, Table, pass, read};
 use crate::protocol::postgres::value;
 
 /// A stream, and the list of options.
-type Recorded<'a> = (&'a [u8], &'a [(&'a str, Argument<'a>)]);
+type Recorded<'a> = (&'static [u8], &'a [(&'a str, Argument<'a>)]);
 
 /// Every stream, and the options it was asked for with.
 fn streams() -> Vec<(&'static [u8], Options)> {

@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::super::options::{Format, Options};
+use super::super::options::{Argument, Format, Options};
 use super::super::{Change, CopyError, Rows};
 use super::{MOST, Table, keep, options, pass, read};
 
@@ -21,9 +21,9 @@ fn any_options() -> impl Strategy<Value = Options> {
         &[("format", "csv"), ("quote", "'"), ("escape", "\\"), ("null", "a")],
         &[("format", "csv"), ("escape", ",")],
         &[("format", "csv"), ("escape", "a"), ("null", "\\N")],
-        &[("format", "csv"), ("delimiter", "\\")],
-        &[("format", "csv"), ("delimiter", "\\"), ("quote", "a"), ("null", "nil")],
-        &[("format", "csv"), ("quote", "\\")],
+        &[("format", "csv"), ("delimiter", "x"), ("null", "\\")],
+        &[("format", "csv"), ("delimiter", "\""), ("quote", "a"), ("null", "nil")],
+        &[("format", "csv"), ("quote", "|"), ("escape", ".")],
         &[("format", "binary")],
     ];
     proptest::sample::select(list.map(options).to_vec())
@@ -107,10 +107,8 @@ proptest! {
         let mut replaced = table;
         replaced.iter_mut().filter_map(|row| row.get_mut(at)).for_each(|value| value.clone_from(&new));
         prop_assert_eq!(read(&options, columns, &out), Ok(expected(&options, &replaced)));
-        // Not a byte else is other than a server would have written.
-        if options.format() != Format::Csv {
-            prop_assert_eq!(out, written(&options, &replaced));
-        }
+        // Not a byte is other than a server would have written.
+        prop_assert_eq!(out, written(&options, &replaced));
     }
 
     #[test]
@@ -142,9 +140,9 @@ proptest! {
 }
 
 #[test]
-fn new_values_have_the_quotes_of_the_old() {
+fn new_values_have_the_quotes_they_need() {
     let cases: [(&[u8], &str, &[u8]); 7] = [
-        (b"a,\"b\"\n", "c", b"c,\"c\"\n"),
+        (b"a,\"b\"\n", "c", b"c,c\n"),
         (b"a,\"b\"\n", "", b"\"\",\"\"\n"),
         (b"a,\"b\"\n", "\"", b"\"\"\"\",\"\"\"\"\n"),
         (b",b\n", "c\n", b"\"c\n\",\"c\n\"\n"),
@@ -157,6 +155,12 @@ fn new_values_have_the_quotes_of_the_old() {
         let (result, out, _) = pass(Rows::new(Options::new(Format::Csv), 2, MOST), stream, &[], change);
         assert_eq!((result, out.as_slice()), (Ok(()), expected), "{new:?}");
     }
+    let forced =
+        Options::from_pairs("UTF8", [("format", Argument::Text("csv")), ("force_quote", Argument::List)]).unwrap();
+    let change =
+        |column: usize, _: Option<&[u8]>| if column == 0 { Change::Value(b"x".to_vec()) } else { Change::Null };
+    let (result, out, _) = pass(Rows::new(forced, 3, MOST), b"a,\"b\",\n", &[], change);
+    assert_eq!((result, out.as_slice()), (Ok(()), &b"\"x\",,\n"[..]));
 }
 
 #[test]
@@ -178,6 +182,14 @@ fn new_values_are_escaped_and_no_nulls() {
     }
     for options in [Options::new(Format::Text), Options::new(Format::Csv)] {
         assert_eq!(options.put(Some(b"a\0"), &mut Vec::new()), Err(CopyError::Value));
+    }
+}
+
+#[test]
+fn a_last_row_does_not_vanish() {
+    for (stream, expected) in [(&b"a"[..], &b"\n"[..]), (b"a\r\nb", b"\r\n\r\n"), (b"a\rb", b"\r\r"), (b"a\n", b"\n")] {
+        let (result, out, _) = pass(Rows::new(Options::new(Format::Csv), 1, MOST), stream, &[1], |_, _| Change::Null);
+        assert_eq!((result, out.as_slice()), (Ok(()), expected));
     }
 }
 
