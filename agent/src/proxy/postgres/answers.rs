@@ -13,7 +13,7 @@ use crate::{
         Backend, ProtocolError,
         auth::{Authentication, Mechanisms},
         copy::Direction,
-        query::Tag,
+        query::{Status as ReadyStatus, Tag},
         rows::Columns,
         session::{Answer, Fate},
     },
@@ -30,6 +30,7 @@ impl Talk<'_> {
     ) -> Result<(), Fault> {
         // As it stands before the answer: rows and errors belong to the request that is answered.
         let shape = if matches!(message, Backend::Row(_)) { self.session.shape() } else { None };
+        let before = self.session.status();
         let answer = self.session.backend(message).map_err(|error| Fault::Protocol(Who::Server, error))?;
         if let Some(open) = answer.request.and_then(|number| self.ledger.open(number)) {
             open.bytes += bytes.len() as u64;
@@ -54,7 +55,8 @@ impl Talk<'_> {
         }
         if let Backend::Ready(status) = message {
             self.naming.ready(*status, std::mem::take(&mut self.taken_back));
-            if *status == crate::protocol::postgres::query::Status::Idle {
+            self.transactions += u64::from(before == ReadyStatus::Idle && *status != ReadyStatus::Idle);
+            if *status == ReadyStatus::Idle {
                 self.rest();
             }
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::protection::Protection;
 use crate::{
+    mask::{FieldType, detect::Context},
     policy::question::{ColumnName, Execute, Resource, TableName},
     protocol::postgres::sql::{
         Catalog, Change, Column, Copied, Deed, Kind, Lineage, Names, Output, Relation, Script, Store, Transaction,
@@ -119,12 +120,22 @@ impl Meaning {
     pub(super) fn of(text: &str, script: &Script, place: &Place<'_>) -> Self {
         let understood = script.understand(place.catalog, place.names);
         let hidden = |near: &Lineage| place.protection.is_protected(near);
-        let mut literals: Vec<(Range<usize>, bool)> = Vec::new();
+        let classes = place.protection.classes();
+        // A constant that nobody classified is searched as any value is.
+        let searched = |at: &Range<usize>| {
+            let value = text.get(at.clone())?;
+            let found = classes.mask_found(&Context::default(), FieldType::Text, value.as_bytes())?;
+            Some(String::from_utf8_lossy(found.text().unwrap_or(HIDDEN.as_bytes())).into_owned())
+        };
+        let mut literals: Vec<(Range<usize>, Option<String>)> = Vec::new();
         let (mut outputs, mut copied, mut parameters, mut stores) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (mut deeds, mut uses, mut settings, mut transactions) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut unlists = Unlisted::default();
         for (at, one) in (0_u32..).zip(&understood) {
-            literals.extend(one.literals.iter().map(|literal| (literal.at.clone(), hidden(&literal.near))));
+            literals.extend(one.literals.iter().map(|literal| {
+                let instead = if hidden(&literal.near) { Some(HIDDEN.to_owned()) } else { searched(&literal.at) };
+                (literal.at.clone(), instead)
+            }));
             outputs.push(one.output.clone());
             copied.push(one.copied.clone());
             stores.extend(one.stores.iter().cloned());
@@ -145,8 +156,9 @@ impl Meaning {
             text: text.as_bytes().into(),
             verbs: understood.iter().map(|one| one.verb).collect(),
             kind: facts.verb.as_deref().unwrap_or("empty").into(),
-            statement: replaced(text, literals.iter().filter(|(_, hide)| *hide).map(|(at, _)| at), HIDDEN).into(),
-            shape: replaced(text, literals.iter().map(|(at, _)| at), BLANK).into(),
+            statement: replaced(text, literals.iter().filter_map(|(at, instead)| Some((at, instead.as_deref()?))))
+                .into(),
+            shape: replaced(text, literals.iter().map(|(at, _)| (at, BLANK))).into(),
             changes: understood.iter().any(changes),
             unreadable: None,
             outputs,
@@ -247,11 +259,11 @@ fn join(known: &mut Lineage, more: &Lineage) {
 }
 
 /// The text with some of its parts replaced.
-fn replaced<'a>(text: &str, parts: impl Iterator<Item = &'a Range<usize>>, with: &str) -> String {
-    let mut parts: Vec<&Range<usize>> = parts.collect();
-    parts.sort_by_key(|part| part.start);
+fn replaced<'a>(text: &str, parts: impl Iterator<Item = (&'a Range<usize>, &'a str)>) -> String {
+    let mut parts: Vec<(&Range<usize>, &str)> = parts.collect();
+    parts.sort_by_key(|(part, _)| part.start);
     let (mut out, mut at) = (String::with_capacity(text.len()), 0);
-    for part in parts {
+    for (part, with) in parts {
         // What overlaps was replaced already.
         if let Some(before) = text.get(at..part.start) {
             out.push_str(before);
@@ -342,7 +354,7 @@ mod tests {
         let text = "select 'ä', 12 where a = '1'";
         let parts = [text.find("12").map(|at| at..at + 2), text.find("'1'").map(|at| at..at + 3)];
         let parts: Vec<Range<usize>> = parts.into_iter().flatten().collect();
-        assert_eq!(replaced(text, parts.iter().rev(), "?"), "select 'ä', ? where a = ?");
-        assert_eq!(replaced(text, [].iter(), "?"), text);
+        assert_eq!(replaced(text, parts.iter().rev().map(|at| (at, "?"))), "select 'ä', ? where a = ?");
+        assert_eq!(replaced(text, std::iter::empty()), text);
     }
 }

@@ -14,6 +14,7 @@ mod masks;
 mod meaning;
 mod naming;
 mod opening;
+mod parameters;
 mod protection;
 mod reading;
 mod setting;

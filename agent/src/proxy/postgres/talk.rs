@@ -13,6 +13,7 @@ use super::{
     meaning::Meaning,
     naming::Naming,
     opening::Secured,
+    parameters,
     reading::{self, Unready},
     setting::Setting,
     tally::Tally,
@@ -27,6 +28,7 @@ use crate::{
         Frontend,
         notice::Fields,
         notify::KeyData,
+        query::Status,
         session::{Asked, Number, Passed, Request, Session, Turn},
     },
     record::{Decision, Durability, RecordedRequest, RequestRecord, Timestamps},
@@ -52,6 +54,8 @@ struct Matter {
     meaning: Arc<Meaning>,
     /// Values that go with the text; `None` is null.
     parameters: Vec<Option<Box<[u8]>>>,
+    /// The same, as they are recorded.
+    written: Option<String>,
     /// Whether it only prepares what another message runs.
     prepares: bool,
 }
@@ -95,6 +99,8 @@ pub(super) struct Talk<'a> {
     pub(super) texts: HashMap<Box<[u8]>, Arc<Meaning>>,
     /// Whether anything is hidden from this workload, and when that was asked.
     pub(super) restricted: Option<(Version, u64, bool)>,
+    /// Transaction blocks that were begun.
+    pub(super) transactions: u64,
     /// Whether the client's TLS ends here.
     pub(super) ends_tls: bool,
     /// Whether the last transaction that ended was taken back.
@@ -128,6 +134,7 @@ impl<'a> Talk<'a> {
             shelf: setting.proxy.catalogs.shelf(key),
             known: Known::nothing(Arc::clone(&classes), Arc::clone(&setting.target)),
             naming: Naming::new(None, role),
+            transactions: 0,
             ends_tls: false,
             database: database.into(),
             classes,
@@ -245,7 +252,7 @@ impl<'a> Talk<'a> {
 
     /// What it is about.
     fn matter(&mut self, asked: &Asked<'_>) -> Result<Matter, Unready> {
-        let plain = |meaning, prepares| Matter { meaning, parameters: Vec::new(), prepares };
+        let plain = |meaning, prepares| Matter { meaning, parameters: Vec::new(), written: None, prepares };
         Ok(match asked.request() {
             Request::Simple { sql } => plain(self.meaning(sql)?, false),
             Request::Parse(parse) => plain(self.meaning(parse.sql)?, true),
@@ -253,14 +260,19 @@ impl<'a> Talk<'a> {
                 let statement = statement.as_ref().ok_or(Unready::Missing)?;
                 let meaning = self.meaning(&statement.sql)?;
                 let parameters = bind.parameters.iter().map(|value| value.map(Box::from)).collect();
-                Matter { meaning, parameters, prepares: true }
+                Matter { meaning, parameters, written: None, prepares: true }
             }
             Request::Execute { portal, .. } => {
                 let portal = portal.as_ref().ok_or(Unready::Missing)?;
                 let meaning = self.meaning(portal.sql())?;
                 let bind = portal.bind();
                 let values = bind.iter().flat_map(|bind| bind.parameters.iter());
-                Matter { meaning, parameters: values.map(|value| value.map(Box::from)).collect(), prepares: false }
+                let parameters: Vec<_> = values.map(|value| value.map(Box::from)).collect();
+                let protection = &self.private.as_ref().unwrap_or(&self.known).protection;
+                let written = bind.filter(|_| !parameters.is_empty());
+                let written =
+                    written.map(|bind| parameters::written(&bind, portal.statement.as_deref(), &meaning, protection));
+                Matter { meaning, parameters, written, prepares: false }
             }
             Request::Replication { command } => {
                 plain(Arc::new(Meaning::unknown(&self.database, command, "replication", "replication")), false)
@@ -463,8 +475,19 @@ impl<'a> Talk<'a> {
             policies: verdict.recorded().map(Arc::from),
             facts: serde_json::to_string(&**facts).ok().map(Arc::from),
             bytes: Some(facts.bytes),
-            detail: None,
+            detail: self.detail(matter).map(Arc::from),
             approval: None,
         })
+    }
+
+    /// What else there is to say of a request: its parameters, and in which transaction of the session it runs.
+    fn detail(&self, matter: &Matter) -> Option<String> {
+        let block = self.session.status() != Status::Idle;
+        match (&matter.written, block) {
+            (None, false) => None,
+            (Some(written), false) => Some(format!("parameters {written}")),
+            (None, true) => Some(format!("transaction {}", self.transactions)),
+            (Some(written), true) => Some(format!("transaction {}; parameters {written}", self.transactions)),
+        }
     }
 }

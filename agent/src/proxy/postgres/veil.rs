@@ -171,12 +171,14 @@ impl Talk<'_> {
             return None;
         }
         let known = self.private.as_ref().unwrap_or(&self.known);
-        let tables: Vec<&TableName> = [&meaning.facts.reads, &meaning.facts.writes].into_iter().flatten().flatten().collect();
+        let tables: Vec<&TableName> =
+            [&meaning.facts.reads, &meaning.facts.writes].into_iter().flatten().flatten().collect();
         let changed = |column: &&Column| {
             meaning.unlists.holds(&column.table)
                 || tables.iter().any(|table| *column.table == *table.table && *column.schema == *table.schema)
         };
-        let hides = known.protection.protected().iter().filter(changed).any(|column| self.hidden(column, now).is_some());
+        let hides =
+            known.protection.protected().iter().filter(changed).any(|column| self.hidden(column, now).is_some());
         hides.then_some("a table with protected columns is not changed by who may not see them")
     }
 

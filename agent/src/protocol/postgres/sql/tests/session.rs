@@ -188,7 +188,8 @@ fn backslashes_escape_where_the_session_says_so() {
     let escaped = parse_quoted(sql, Quoting::Backslash).unwrap().understand(&catalog(), &names());
     assert_eq!(output(&escaped[0].output), "-");
     assert_eq!(escaped[0].literals.iter().map(|found| lineage(&found.near)).collect::<Vec<_>>(), ["?"]);
-    let prepared = parse_quoted(r"PREPARE p AS SELECT '\''", Quoting::Backslash).unwrap().understand(&catalog(), &names());
+    let prepared =
+        parse_quoted(r"PREPARE p AS SELECT '\''", Quoting::Backslash).unwrap().understand(&catalog(), &names());
     assert_eq!(prepared[0].deeds, [Deed::Opaque]);
     assert_eq!(prepared[0].output, Output::Nothing);
     // Where there is no backslash there is no difference.

@@ -1,0 +1,90 @@
+//! Parameters of a request, as the record has them: by their types, what is protected in them masked.
+
+use std::fmt::Write as _;
+
+use super::{meaning::Meaning, protection::Protection};
+use crate::{
+    mask::{FieldType, Masked, detect::Context},
+    protocol::postgres::{Format, extended::Bind, session::Statement, value::to_text},
+};
+
+/// What stands for a value that is not recorded.
+const HIDDEN: &str = "***";
+/// The longest value that is recorded whole, and all of them together, characters.
+const LONGEST: usize = 256;
+const MOST: usize = 4096;
+
+/// The parameters of a Bind, for people: `$1 = 7, $2 = 'ada', $3 = null`.
+pub(super) fn written(
+    bind: &Bind<'_>,
+    statement: Option<&Statement>,
+    meaning: &Meaning,
+    protection: &Protection,
+) -> String {
+    let mut out = String::new();
+    for (place, value) in bind.parameters.iter().enumerate() {
+        if out.len() > MOST {
+            out.push_str(", …");
+            break;
+        }
+        let (comma, number) = (if place == 0 { "" } else { ", " }, place + 1);
+        let protected = meaning.parameters.get(place).is_none_or(|near| protection.is_protected(near));
+        let kind = statement.and_then(|statement| statement.types.get(place)).copied().unwrap_or(0);
+        let text = match value {
+            None => "null".to_owned(),
+            Some(_) if protected => HIDDEN.to_owned(),
+            Some(value) => shown(value, bind.formats.at(place), kind, protection),
+        };
+        // A string takes everything.
+        let _ = write!(out, "{comma}${number} = {text}");
+    }
+    out
+}
+
+fn shown(value: &[u8], format: Format, kind: u32, protection: &Protection) -> String {
+    let text = match format {
+        Format::Text => std::str::from_utf8(value).ok().map(str::to_owned),
+        Format::Binary => to_text(kind, value).ok(),
+    };
+    let Some(text) = text else { return format!("({} bytes)", value.len()) };
+    let found = protection.classes().mask_found(&Context::default(), FieldType::Text, text.as_bytes());
+    let text = match found.as_ref().map(Masked::text) {
+        Some(masked) => String::from_utf8_lossy(masked.unwrap_or(HIDDEN.as_bytes())).into_owned(),
+        None => text,
+    };
+    let short: String = text.chars().take(LONGEST).collect();
+    let more = if short.len() < text.len() { "…" } else { "" };
+    format!("'{}{more}'", short.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        mask::Classes,
+        policy::question::Target,
+        protocol::postgres::{
+            Frontend,
+            sql::{Catalog, Lineage},
+        },
+    };
+
+    #[test]
+    fn values_are_shown_by_type_and_protected_ones_are_not() {
+        let target = Arc::new(Target::opaque([10, 0, 0, 5].into(), 5432));
+        let protection = Protection::of(Arc::new(Classes::empty()), target, &Catalog::default());
+        let mut meaning = Meaning::unknown("app", b"", "select", "text");
+        meaning.parameters = vec![Lineage::Of([].into()); 3];
+        // Portal "", statement "", one format (text), three values, no result formats.
+        let body = b"\0\0\0\x01\0\0\0\x03\0\0\0\x017\0\0\0\x03d'a\xff\xff\xff\xff\0\0";
+        let Ok(Frontend::Bind(bind)) = Frontend::decode(b'B', body) else { panic!("no Bind") };
+        assert_eq!(written(&bind, None, &meaning, &protection), "$1 = '7', $2 = 'd''a', $3 = null");
+        // What is near one that nobody knows of is not known.
+        meaning.parameters.clear();
+        assert_eq!(shown(&[0, 0, 0, 9], Format::Binary, 23, &protection), "'9'");
+        assert_eq!(shown(&[1, 2, 3], Format::Binary, 0, &protection), "(3 bytes)");
+        assert_eq!(written(&bind, None, &meaning, &protection), "$1 = ***, $2 = ***, $3 = null");
+    }
+}
