@@ -1,0 +1,134 @@
+//! Statements that policies deny: what the client sees, that the server never does, and what goes on afterwards.
+
+use super::{World, kept, script};
+use sallyport_tests::{Client, Role, client::LONG, until};
+
+/// Longer statements than 2000 bytes are denied. That is told by their length alone, whoever reads them and how well.
+const SHORT_ONLY: &str = r#"
+permit(principal, action in [Action::"connect", Action::"execute"], resource);
+@id("short-only") @message("statements this long are not for here")
+forbid(principal, action == Action::"execute", resource) when { context.bytes >= 2000 };
+"#;
+
+/// A statement of so many bytes at least.
+fn long(bytes: usize) -> String {
+    format!("SELECT length('forbidden{}');", "x".repeat(bytes))
+}
+
+/// A world in which the server logs all that it is asked.
+fn world(policy: &str) -> World {
+    let world = World::ruled(policy);
+    world.server.sql("orders", "ALTER ROLE by_scram SET log_statement = 'all'");
+    world
+}
+
+#[test]
+fn denied_statements_are_errors_and_the_connection_goes_on() {
+    let world = world(SHORT_ONLY);
+    let said = world.psql(
+        Role::Scram,
+        &format!(
+            "\\set VERBOSITY verbose\nSELECT 1;\n{0}\nSELECT 2;\nSELECT 3\\; {0}\nSELECT 4;\n{0}\n{0}\nSELECT 5;",
+            long(2000)
+        ),
+    );
+    // Two statements in one message are one request: none of them is run.
+    assert_eq!(said.out, "1\n2\n4\n5\n", "{said:?}");
+    let error = "ERROR:  42501: statements this long are not for here\nHINT:  Sallyport policy: short-only\n";
+    assert_eq!(said.err.matches(&error[..error.len() - 1]).count(), 4, "{said:?}");
+    let log = world.server.log();
+    assert!(log.contains("SELECT 5") && !log.contains("forbidden"), "{log}");
+}
+
+#[test]
+fn denied_statements_leave_the_transaction_as_the_server_has_it() {
+    let world = world(SHORT_ONLY);
+    let said = world.psql(
+        Role::Scram,
+        &format!(
+            "CREATE TABLE kept (n int);\nBEGIN;\nINSERT INTO kept VALUES (1);\n{0}\n\\echo :ERROR\n\
+             INSERT INTO kept VALUES (2);\nCOMMIT;\nSELECT * FROM kept;\n\
+             BEGIN;\nSELECT 1/0;\n{0}\nSELECT 1;\nROLLBACK;\nSELECT count(*) FROM kept;",
+            long(2000)
+        ),
+    );
+    assert_eq!(said.out, "true\n1\n2\n2\n", "{said:?}");
+    assert_eq!(said.err.matches("statements this long").count(), 2, "{said:?}");
+    assert!(said.err.contains("current transaction is aborted"), "{said:?}");
+}
+
+#[test]
+fn denied_statements_in_pipelines_and_by_their_parameters() {
+    let world = world(SHORT_ONLY);
+    let mut command = world.managed(kept("python/bin/python"), Role::Scram);
+    let said = Client::start(command.arg(script("denied.py"))).end_within(LONG);
+    said.good();
+    assert_eq!(
+        said.out,
+        "in a pipeline: (1,) 42501 PipelineAborted
+afterwards: (2,)
+by parameter: (10,) 42501 (20,)
+prepared: (10,) 42501 (20,)
+copied: 42501
+committed: (1,)
+in a transaction: INTRANS, then (3,)
+asyncpg: 10 42501 20
+asyncpg in a transaction: [1, 2]
+"
+    );
+    let log = world.server.log();
+    assert!(log.contains("SELECT length") && !log.contains("forbidden"), "{log}");
+}
+
+#[test]
+fn denied_by_policies_that_changed_under_a_session() {
+    let world = world(SHORT_ONLY);
+    let mut command = world.managed(sallyport_tests::postgres::program("psql"), Role::Scram);
+    let mut client = Client::start(command.args(["-XqAt", "-f", "-"]).stdin(std::process::Stdio::piped()));
+    client.say("SELECT length(repeat('x', 10));\n");
+    client.until_said("10");
+    // Whoever is connected may stay, but say no more.
+    world.site.write(
+        r#"permit(principal, action == Action::"connect", resource);
+           @message("closed for today") forbid(principal, action == Action::"execute", resource);"#,
+    );
+    until("the change is recorded", || {
+        let events = world.daemon.store().events();
+        events.iter().any(|event| event["kind"] == "policy-changed").then_some(())
+    });
+    client.say("SELECT 20;\n");
+    client.until_said("closed for today");
+    world.site.write(SHORT_ONLY);
+    until("the other change is recorded", || {
+        let events = world.daemon.store().events();
+        (events.iter().filter(|event| event["kind"] == "policy-changed").count() == 2).then_some(())
+    });
+    client.say("SELECT 30;\n");
+    let said = client.end();
+    assert_eq!(said.out, "10\n30\n", "{said:?}");
+}
+
+#[test]
+fn denied_connections_never_reach_the_server() {
+    let world = world(
+        r#"permit(principal, action, resource);
+           @message("not to this one") forbid(principal, action == Action::"connect", resource == Target::"orders");"#,
+    );
+    let said = world.psql(Role::Scram, "SELECT 'forbidden';");
+    assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{said:?}");
+    let session = world.daemon.store().session("denied", |session| session["outcome"] == "denied");
+    assert_eq!((&session["target"], &session["detail"]), (&"orders".into(), &"not to this one".into()));
+    assert!(!world.server.log().contains("by_scram"), "{}", world.server.log());
+}
+
+#[test]
+fn denied_only_on_the_record_where_a_scope_observes() {
+    let world = World::made(sallyport_tests::Site::new(SHORT_ONLY), |site| {
+        site.config("mode = \"observe\"", &super::target(""))
+    });
+    let said = world.psql(Role::Scram, &format!("SELECT 1;\n{}\nSELECT 2;", long(2000)));
+    assert_eq!((said.out.as_str(), said.err.as_str()), ("1\n2009\n2\n", ""), "{said:?}");
+    let session = world.ended();
+    let decisions: Vec<_> = world.statements(&session).iter().map(|one| one["decision"].clone()).collect();
+    assert_eq!(decisions, ["allow", "would-deny", "allow"]);
+}
