@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use super::protection::Protection;
 use crate::{
     mask::{FieldType, detect::Context},
@@ -74,6 +76,7 @@ impl Meaning {
     /// Of a text that was not understood.
     pub(super) fn unknown(database: &str, text: &[u8], kind: &str, why: &str) -> Self {
         let unread: Arc<str> = format!("({} bytes that were not understood)", text.len()).into();
+        let digest: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
         let facts = Execute {
             resource: Resource::Database { name: database.to_owned() },
             opaque: true,
@@ -93,8 +96,9 @@ impl Meaning {
             verbs: Vec::new(),
             facts: Arc::new(facts),
             kind: kind.into(),
-            statement: Arc::clone(&unread),
-            shape: unread,
+            // Approved for a time, it is this very text and not another of its length.
+            shape: format!("{unread}, SHA-256 {digest}").into(),
+            statement: unread,
             changes: true,
             unreadable: None,
             outputs: Vec::new(),
