@@ -1,6 +1,6 @@
 //! Unchanged clients: what they do and print is the same, byte for byte, whether they are intercepted or not.
 
-use super::{World, script};
+use super::{World, kept, script};
 use sallyport_tests::{Client, Role, Said, client::LONG, daemon::built, postgres::program};
 use std::path::{Path, PathBuf};
 
@@ -143,9 +143,4 @@ fn clients_pg_dump_and_pg_restore() {
         alike(&before.out, &again.out);
         again
     });
-}
-
-/// A client that is not the distribution's, where `cargo xtask setup` keeps it.
-fn kept(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("target/clients").join(name)
 }

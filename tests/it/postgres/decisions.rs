@@ -65,8 +65,8 @@ fn denied_statements_in_pipelines_and_by_their_parameters() {
     said.good();
     assert_eq!(
         said.out,
-        "in a pipeline: (1,) 42501 PipelineAborted
-afterwards: (2,)
+        "in a pipeline: 42501 (1,)
+afterwards: (None,)
 by parameter: (10,) 42501 (20,)
 prepared: (10,) 42501 (20,)
 copied: 42501

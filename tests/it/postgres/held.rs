@@ -145,9 +145,8 @@ fn held_requests_that_are_alike_wait_as_one() {
     for client in &clients {
         client.until_said("ran 1");
     }
-    // A grant is for what was shown, not for what looks like it.
-    clients[0].say(&held(2));
+    // A grant is for what was shown, not for something else of the same length.
+    clients[0].say(&held(1).replace("SELECT", "TABLE "));
     let other = world.daemon.waiting();
     assert_ne!(id, other);
-    assert!(!clients[0].out().contains("ran 2"));
 }

@@ -1,8 +1,11 @@
 //! PostgreSQL: the real server, unchanged clients, the daemon between them.
 
+mod behaviour;
 mod clients;
+mod decisions;
+mod held;
 
-use sallyport_tests::{Bed, Client, Daemon, Postgres, Record, Role, Said, client::LONG};
+use sallyport_tests::{Client, Daemon, Postgres, Record, Role, Said, Site, client::LONG};
 use std::{ffi::OsStr, path::PathBuf, process::Command};
 
 /// Where the server of these tests listens: not where one expects it, and not the same in another byte order.
@@ -12,21 +15,29 @@ const PORT: u16 = 5437;
 struct World {
     daemon: Daemon,
     server: Postgres,
-    bed: Bed,
+    site: Site,
 }
 
 impl World {
     /// One where everything is allowed.
     fn new() -> Self {
-        let bed = Bed::new();
-        let server = Postgres::start(&bed, PORT);
-        let daemon = Daemon::start(&bed, &bed.config(&bed.scope(""), "", &target("")));
-        Self { daemon, server, bed }
+        Self::made(Site::new(""), |site| site.bed.config(&site.bed.scope(""), "", &target("")))
+    }
+
+    /// One with policies.
+    fn ruled(policy: &str) -> Self {
+        Self::made(Site::new(policy), |site| site.config("", &target("")))
+    }
+
+    fn made(site: Site, config: impl Fn(&Site) -> String) -> Self {
+        let server = Postgres::start(&site.bed, PORT);
+        let daemon = Daemon::start(&site.bed, &config(&site));
+        Self { daemon, server, site }
     }
 
     /// A client in a unit; its environment says where the server is.
     fn command(&self, unit: &str, program: impl AsRef<OsStr>, role: Role) -> Command {
-        let mut command = self.bed.command(unit, program);
+        let mut command = self.site.bed.command(unit, program);
         command.envs(self.server.environment(role)).env("LC_ALL", "C.UTF-8").env("PGAPPNAME", "a client");
         command
     }
@@ -49,6 +60,11 @@ impl World {
         requests.unwrap_or_else(|| panic!("no statements: {shown:#}")).clone()
     }
 
+    /// The only session, as soon as it has ended.
+    fn ended(&self) -> Record {
+        self.daemon.store().ended(PORT)
+    }
+
     /// The sessions of the server under test, oldest first.
     fn sessions(&self) -> Vec<Record> {
         self.daemon.store().sessions_to(PORT)
@@ -64,4 +80,9 @@ fn target(keys: &str) -> String {
 /// A file beside these tests.
 fn script(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("it/postgres/clients").join(name)
+}
+
+/// A client that is not the distribution's, where `cargo xtask setup` keeps it.
+fn kept(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("target/clients").join(name)
 }

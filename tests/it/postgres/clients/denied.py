@@ -16,15 +16,16 @@ def state(action):
 
 
 def pipelined(conn):
-    with conn.pipeline() as pipeline:
-        first = conn.execute("SELECT 1")
-        denied = conn.execute(LONG)
-        skipped = conn.execute("SELECT 3")
-        said = [state(first.fetchone), state(denied.fetchone), state(skipped.fetchone)]
-        pipeline_ended = state(pipeline.sync)
-    print("in a pipeline:", *said)
-    print("afterwards:", conn.execute("SELECT 2").fetchone())
-    return pipeline_ended
+    def together():
+        global first
+        with conn.pipeline():
+            first = conn.execute("SELECT 1")
+            denied = conn.execute(LONG)
+            conn.execute("CREATE TABLE never (n int)")
+            denied.fetchone()
+
+    print("in a pipeline:", state(together), first.fetchone())
+    print("afterwards:", conn.execute("SELECT to_regclass('never')").fetchone())
 
 
 def parameters(conn, label, prepare):
