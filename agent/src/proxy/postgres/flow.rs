@@ -85,15 +85,16 @@ impl Flow<'_> {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         let mut moved = false;
-        let high = self.server.waiting() >= HIGH;
+        // What was put off while too much waited goes on when it is gone, however many writes that took.
+        let waited = self.server.waiting() > 0;
         if let Poll::Ready(drained) = self.server.poll_drain(cx) {
             drained.map_err(Fault::Server)?;
-            moved |= high;
+            moved |= waited && !self.client.input().is_empty();
         }
-        let high = self.client.waiting() >= HIGH;
+        let waited = self.client.waiting() > 0;
         if let Poll::Ready(drained) = self.client.poll_drain(cx) {
             drained.map_err(Fault::Client)?;
-            moved |= high;
+            moved |= waited && !self.server.input().is_empty();
         }
         // Whoever waits for people is still listened to, so that it is seen when it hangs up.
         if !self.client.ended()
