@@ -41,6 +41,11 @@ const RUN: &[Kind] = &[Kind::Read, Kind::Write, Kind::Program];
 /// settings, or put data where no column is; sorted by name. Those of extensions are there for their kinds.
 pub const DANGEROUS: &[Danger] = &[
     danger("brin_summarize_new_values", WRITE, Nature::Plain),
+    danger("connectby", RUN, Nature::Runs),
+    danger("crosstab", RUN, Nature::Runs),
+    danger("crosstab2", RUN, Nature::Runs),
+    danger("crosstab3", RUN, Nature::Runs),
+    danger("crosstab4", RUN, Nature::Runs),
     danger("currtid2", READ, Nature::Reads),
     danger("cursor_to_xml", READ, Nature::Reads),
     danger("cursor_to_xmlschema", READ, Nature::Reads),
@@ -170,6 +175,7 @@ pub(super) fn shows_data(table: &str, column: &str) -> bool {
         | "pg_statistic"
         | "pg_statistic_ext_data"
         | "pg_largeobject" => true,
+        "pg_attribute" => column == "attmissingval",
         "pg_stat_activity" => column == "query",
         "pg_prepared_statements" | "pg_cursors" => column == "statement",
         "pg_subscription" => column == "subconninfo",

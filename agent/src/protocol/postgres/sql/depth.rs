@@ -101,7 +101,7 @@ mod tests {
             ("SELECT a BETWEEN 1 AND 2 AND c", 6),
             ("SELECT ((1)), f(g(2))", 5),
             ("SELECT 1 UNION SELECT 2, 3 UNION SELECT 4", 6),
-            ("SELECT CASE WHEN a AND b THEN 1 END AND c", 4),
+            ("SELECT CASE WHEN a AND b THEN 1 END AND c", 5),
             ("SELECT 1 -- comment, ((((\n", 2),
             ("SELECT ((", 3),
             ("))))", 0),

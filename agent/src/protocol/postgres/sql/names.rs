@@ -10,7 +10,8 @@ use super::facts::{Change, Name, Transaction, Understood};
 pub struct Names {
     /// Where names without a schema are looked for.
     pub path: Path,
-    /// The current role, for `"$user"`; `None` if it is not known.
+    /// The current role, for `"$user"`; `None` if it is not known. Of another than the catalog was read as, the path is not
+    /// known either: it leaves out schemas that the role may not use.
     pub user: Option<Name>,
     /// Relations the catalog does not describe.
     pub unlisted: Unlisted,
@@ -152,6 +153,7 @@ impl Names {
         // The end of a transaction may take settings back.
         if undoes {
             self.path = Path::Unknown;
+            self.user = None;
         }
     }
 }

@@ -27,6 +27,7 @@ pub struct Catalog {
     operators: HashMap<Name, Vec<Name>>,
     casts: HashSet<Name>,
     search_path: Option<Box<str>>,
+    role: Option<Name>,
 }
 
 /// What `pg_class.relkind` says.
@@ -57,7 +58,8 @@ pub(super) struct Table {
 pub(super) struct TableColumn {
     pub(super) name: Name,
     pub(super) type_oid: u32,
-    pub(super) generated: bool,
+    /// Its expression, if it is generated, as a query of it.
+    pub(super) generated: Option<Box<Definition>>,
 }
 
 /// One of perhaps several functions of a name.
@@ -104,6 +106,12 @@ impl Catalog {
     #[must_use]
     pub fn search_path(&self) -> Option<&str> {
         self.search_path.as_deref()
+    }
+
+    /// The role it was read as. What another may use is not in it.
+    #[must_use]
+    pub fn role(&self) -> Option<&Name> {
+        self.role.as_ref()
     }
 
     /// How many relations there are.

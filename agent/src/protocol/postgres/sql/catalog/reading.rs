@@ -50,8 +50,9 @@ impl Reading {
             return Err(CatalogError::TooLarge { what: "bytes", most: MOST_TEXT });
         }
         let taken = match (question, row) {
-            (Question::Session, [path]) => {
+            (Question::Session, [path, Some(role)]) => {
                 self.catalog.search_path = path.map(Into::into);
+                self.catalog.role = Some((*role).into());
                 Some(())
             }
             (Question::Schemas, [Some(name)]) => {
@@ -63,8 +64,7 @@ impl Reading {
                 self.relation(oid, (schema, name), kind, rules)
             }
             (Question::Columns, [Some(relation), Some(name), Some(oid), generated]) => {
-                // Its type is one byte; of zero, servers tell an empty text.
-                self.column(relation, (name, oid), generated.is_some_and(|how| !how.is_empty()))
+                self.column(relation, (name, oid), *generated)
             }
             (Question::Views, [Some(oid), Some(text)]) => self.view(oid, text),
             (Question::Inheritance, [Some(child), Some(parent)]) => self.inherits(child, parent),
@@ -151,7 +151,8 @@ impl Reading {
         Some(at.and_then(|at| self.catalog.tables.get_mut(usize::try_from(at).ok()?)))
     }
 
-    fn column(&mut self, relation: &str, (name, type_oid): (&str, &str), generated: bool) -> Option<()> {
+    fn column(&mut self, relation: &str, (name, type_oid): (&str, &str), by: Option<&str>) -> Option<()> {
+        let generated = by.map(|expression| Box::new(Definition::new(&format!("SELECT {expression}"))));
         let column = TableColumn { name: self.name(name), type_oid: type_oid.parse().ok()?, generated };
         self.columns = self.columns.saturating_add(1);
         if let Some(table) = self.owner(relation)? {

@@ -80,7 +80,7 @@ fn each_statement_has_a_verb_and_kinds() {
             ("SET CONSTRAINTS ALL DEFERRED", "set constraints: session"),
             ("PREPARE p AS DELETE FROM users", "prepare: write destructive session"),
             ("DECLARE c CURSOR FOR SELECT 1", "declare: read session"),
-            ("FETCH c", "fetch: session"),
+            ("FETCH c", "fetch: read session"),
             ("CLOSE c", "close: session"),
             ("DEALLOCATE p", "deallocate: session"),
             ("DISCARD ALL", "discard: session"),

@@ -23,6 +23,7 @@ const RELATIONS: &[(&str, &str, &str, &str)] = &[
     ("public", "address", "c", "street city"),
     ("public", "homes", "r", "id home:900 tags:1009 others:901"),
     ("public", "ruled", "r", "id ssn"),
+    ("public", "badges", "r", "ssn badge made"),
     ("other", "users", "r", "id nick ssn"),
     ("ada", "notes", "r", "id body"),
     ("pg_catalog", "pg_class", "r", "oid relname relkind"),
@@ -71,12 +72,13 @@ const FUNCTIONS: &[(&str, &str, &str, &str, &str)] = &[
     ("public", "crypt", "i", "c", "25"),
     ("public", "dblink", "v", "c", "2249"),
     ("other", "lower", "i", "sql", "25"),
+    ("public", "gather", "i", "aggregate", "25"),
 ];
 
 pub(super) fn catalog() -> Catalog {
     let mut reading = Reading::default();
     let mut take = |question, row: &[Option<&str>]| reading.row(question, row).unwrap();
-    take(Question::Session, &[Some("\"$user\", public")]);
+    take(Question::Session, &[Some("\"$user\", public"), Some("ada")]);
     for schema in ["public", "other", "ada", "pg_catalog", "information_schema"] {
         take(Question::Schemas, &[Some(schema)]);
     }
@@ -90,7 +92,8 @@ pub(super) fn catalog() -> Catalog {
         take(Question::Relations, &[Some(&oid), Some(schema), Some(name), Some(kind), Some(rules)]);
         for column in columns.split(' ') {
             let (column, type_oid) = column.split_once(':').unwrap_or((column, "25"));
-            take(Question::Columns, &[Some(&oid), Some(column), Some(type_oid), Some("")]);
+            let generated = (column == "made").then_some("upper((badge || ssn))");
+            take(Question::Columns, &[Some(&oid), Some(column), Some(type_oid), generated]);
         }
     }
     for (name, text) in VIEWS {

@@ -5,4 +5,5 @@ mod fixture;
 mod hostile;
 mod lineage;
 mod session;
+mod wrapped;
 mod writes;

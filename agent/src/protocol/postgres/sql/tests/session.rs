@@ -158,6 +158,9 @@ fn an_unknown_path_leaves_what_only_one_can_be() {
     assert_eq!(output(&with(Path::Unknown, "SELECT ssn FROM public.users").output), "users.ssn");
     assert_eq!(output(&with(Path::Unknown, "SELECT lower(card) FROM orders").output), "?");
     assert_eq!(output(&with(Path::Unknown, "SELECT upper(card) FROM orders").output), "orders.card");
+    let other_role = Names { user: Some("eve".into()), ..names() };
+    let found = parse("SELECT ssn FROM users").unwrap().understand(&catalog(), &other_role);
+    assert_eq!(output(&found[0].output), "?");
     let shadowed = Path::Known(vec!["pg_catalog".into(), "other".into()]);
     assert_eq!(output(&with(shadowed, "SELECT lower(ssn) FROM users").output), "?");
 }

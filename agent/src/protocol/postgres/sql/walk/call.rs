@@ -145,6 +145,9 @@ impl Walker<'_> {
                 // What extensions bring is known by name, too.
                 if let Some(danger) = is_dangerous {
                     self.facts.kinds.extend(danger.kinds);
+                    if danger.nature == Nature::Runs {
+                        self.opaque();
+                    }
                 }
                 return self.lost(value, Unknown::Function);
             }

@@ -90,6 +90,8 @@ impl Default for Output {
 pub(super) struct Walker<'a> {
     catalog: &'a Catalog,
     names: &'a Names,
+    /// Schemas that names without one are looked for in; `None` if they are not known.
+    path: Option<Vec<Name>>,
     pub(super) facts: Facts,
     /// Common table expressions by name, innermost last.
     ctes: HashMap<Name, Vec<Cte>>,
@@ -119,6 +121,7 @@ impl<'a> Walker<'a> {
         Self {
             catalog,
             names,
+            path: resolve::path(catalog, names),
             facts: Facts::default(),
             ctes: HashMap::new(),
             conditions: Trace::default(),

@@ -10,6 +10,10 @@ use super::Walker;
 /// The schemas a name without one is looked for in, in order; `None` if they are not known.
 pub(super) fn path(catalog: &Catalog, names: &Names) -> Option<Vec<Name>> {
     let Path::Known(listed) = &names.path else { return None };
+    // No names but the server's own are the same for every role.
+    if names.user.as_ref() != catalog.role() && !listed.is_empty() {
+        return None;
+    }
     let mut path: Vec<Name> = Vec::with_capacity(listed.len().saturating_add(1));
     if !listed.iter().any(|schema| &**schema == SYSTEM) {
         path.push(SYSTEM.into());
@@ -39,7 +43,7 @@ impl Walker<'_> {
             None
         } else if !schema.is_empty() {
             self.catalog.find(schema, &range.relname)
-        } else if let Some(path) = path(self.catalog, self.names) {
+        } else if let Some(path) = &self.path {
             path.iter().find_map(|schema| self.catalog.find(schema, &range.relname))
         } else {
             // Whatever the path is, it is this one or an error.
@@ -63,7 +67,7 @@ impl Walker<'_> {
         if written.peek().is_none() {
             return false;
         }
-        match path(self.catalog, self.names) {
+        match &self.path {
             Some(path) => written.any(|schema| path.contains(schema)),
             None => true,
         }
@@ -78,7 +82,7 @@ impl Walker<'_> {
         };
         let stale = self.names.unlisted == Unlisted::Any;
         let all = self.catalog.functions(name).iter();
-        let meant: Vec<_> = match (schema, path(self.catalog, self.names)) {
+        let meant: Vec<_> = match (schema, &self.path) {
             (Some(schema), _) => all.filter(|function| &*function.schema == schema).collect(),
             (None, Some(path)) => all.filter(|function| path.contains(&function.schema)).collect(),
             (None, None) => all.collect(),

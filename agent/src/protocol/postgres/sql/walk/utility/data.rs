@@ -226,7 +226,8 @@ impl Walker<'_> {
     fn copied_fields(&mut self, copy: &CopyStmt, item: &Item) -> Vec<Field> {
         if copy.attlist.is_empty() {
             let table = item.table.and_then(|table| self.catalog.table(table));
-            let generated = |at: usize| table.and_then(|table| table.columns.get(at)).is_some_and(|c| c.generated);
+            let generated =
+                |at: usize| table.and_then(|table| table.columns.get(at)).is_some_and(|c| c.generated.is_some());
             let fields = item.fields.iter().enumerate().filter(|(at, _)| !generated(*at));
             return fields.map(|(_, field)| field.clone()).collect();
         }

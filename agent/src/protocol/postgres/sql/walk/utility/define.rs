@@ -6,11 +6,11 @@ use pg_query::protobuf::{
     DropBehavior, DropStmt, IndexStmt, Node, ObjectType, RangeVar, RenameStmt, RuleStmt, ViewStmt,
 };
 
+use super::super::super::catalog::SYSTEM;
 use super::super::super::facts::{Kind, Name, Output, Unknown};
 use super::super::super::names::Unlisted;
 use super::super::Walker;
 use super::super::dml::Written;
-use super::super::resolve::path;
 use super::super::scope::{Item, Scope};
 use super::super::tree::words;
 use super::list::object;
@@ -81,9 +81,9 @@ impl Walker<'_> {
         if !range.schemaname.is_empty() || range.relpersistence == TEMPORARY {
             return range.schemaname.as_str().into();
         }
-        let path = path(self.catalog, self.names).unwrap_or_default();
         // The first one that is listed; the server's own is not one to make things in.
-        path.into_iter().find(|schema| &**schema != "pg_catalog").unwrap_or_else(|| "".into())
+        let mut path = self.path.iter().flatten();
+        path.find(|schema| &***schema != SYSTEM).cloned().unwrap_or_else(|| "".into())
     }
 
     fn table(&mut self, create: &CreateStmt, verb: &'static str) -> &'static str {

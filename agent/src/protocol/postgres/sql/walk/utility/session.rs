@@ -60,6 +60,7 @@ impl Walker<'_> {
             }
             NodeEnum::FetchStmt(fetch) => {
                 self.doubt(Unknown::Plan);
+                self.facts.kinds.insert(Kind::Read);
                 self.facts.uses.push(Use::Fetch { name: fetch.portalname.clone(), only_moves: fetch.ismove });
                 self.facts.output = if fetch.ismove { Output::Nothing } else { Output::Undecided };
                 if fetch.ismove { "move" } else { "fetch" }
