@@ -116,9 +116,10 @@ pub enum Lineage {
 }
 
 /// What comes back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Output {
     /// No rows.
+    #[default]
     Nothing,
     /// Rows of these columns, in order.
     Columns(Vec<Lineage>),

@@ -1,17 +1,11 @@
 //! Texts that are made to hurt: deep, long, doubling. Test threads have two megabytes of stack, as plain threads do.
 
-use std::time::{Duration, Instant};
-
-use super::super::{MOST_BYTES, MOST_TOKENS, Output, Unknown, Unreadable, parse};
+use super::super::{MOST_BYTES, MOST_TOKENS, Output, Understood, Unknown, Unreadable, parse};
 use super::fixture::{catalog, names};
 
-/// Parsed and understood, or refused; never more than a while.
-fn survives(sql: &str) -> Result<Vec<super::super::Understood>, Unreadable> {
-    let begun = Instant::now();
-    let found = parse(sql).map(|script| script.understand(&catalog(), &names()));
-    // Unoptimized, on a machine that does other things.
-    assert!(begun.elapsed() < Duration::from_secs(60), "{} bytes took {:?}", sql.len(), begun.elapsed());
-    found
+/// Parsed and understood, or refused.
+fn survives(sql: &str) -> Result<Vec<Understood>, Unreadable> {
+    parse(sql).map(|script| script.understand(&catalog(), &names()))
 }
 
 /// What nests, by how often.
@@ -53,7 +47,7 @@ fn what_is_deep_is_refused_or_survived() {
         for sql in nested(times) {
             if let Err(error) = survives(&sql) {
                 let known = matches!(error, Unreadable::TooDeep | Unreadable::Syntax | Unreadable::TooLong { .. });
-                assert!(known, "{times} times {:.40}: {error}", sql);
+                assert!(known, "{times} times {sql:.40}: {error}");
             }
         }
     }

@@ -30,10 +30,10 @@ enum Author {
 impl Walker<'_> {
     pub(super) fn call(&mut self, call: &FuncCall, scope: Outer<'_>) -> Val {
         let Some(name) = words(&call.funcname) else { return self.undecided(Unknown::Node) };
-        if let ([function], [argument]) = (name.as_slice(), call.args.as_slice()) {
-            if let Some(value) = self.projection(function, argument, scope) {
-                return value;
-            }
+        if let ([function], [argument]) = (name.as_slice(), call.args.as_slice())
+            && let Some(value) = self.projection(function, argument, scope)
+        {
+            return value;
         }
         let arguments = self.all(&call.args, scope);
         let ordered = self.sorted(&call.agg_order, scope);
@@ -149,7 +149,7 @@ impl Walker<'_> {
                         self.opaque();
                     }
                 }
-                return self.lost(value, Unknown::Function);
+                return self.lost(&value, Unknown::Function);
             }
             Author::User { volatile } => {
                 self.opaque();
@@ -157,9 +157,9 @@ impl Walker<'_> {
                     self.facts.changes_catalog = true;
                     self.facts.unlists = Unlisted::Any;
                 }
-                return self.lost(value, Unknown::Function);
+                return self.lost(&value, Unknown::Function);
             }
-            Author::Nobody => return self.lost(value, Unknown::Function),
+            Author::Nobody => return self.lost(&value, Unknown::Function),
         }
         let Some(danger) = is_dangerous else { return value };
         self.facts.kinds.extend(danger.kinds);
@@ -169,16 +169,16 @@ impl Walker<'_> {
                 self.facts.stores.push((Target::Nameless, value.trace.clone()));
                 value
             }
-            Nature::Reads => self.lost(value, Unknown::DynamicSql),
+            Nature::Reads => self.lost(&value, Unknown::DynamicSql),
             Nature::Runs => {
                 self.opaque();
-                self.lost(value, Unknown::DynamicSql)
+                self.lost(&value, Unknown::DynamicSql)
             }
         }
     }
 
     /// A value made from anything: its constants may have met anything.
-    fn lost(&mut self, value: Val, why: Unknown) -> Val {
+    fn lost(&mut self, value: &Val, why: Unknown) -> Val {
         let lost = Val { loose: value.loose, ..self.undecided(why) };
         self.settle(&lost);
         lost

@@ -153,7 +153,7 @@ impl Walker<'_> {
             let Some(range) = &update.relation else { return Query::unknown() };
             let written = self.written(range);
             let mut items = vec![written.item.clone()];
-            items.extend(self.from_clause(&update.from_clause, outer));
+            items.extend(self.items_of(&update.from_clause, outer));
             let scope = Scope { items: &items, goes_on: false, outer };
             self.assigned(&update.target_list, &written, Some(&scope));
             self.condition(update.where_clause.as_deref(), Some(&scope));
@@ -216,7 +216,7 @@ impl Walker<'_> {
             let Some(range) = &delete.relation else { return Query::unknown() };
             let written = self.written(range);
             let mut items = vec![written.item.clone()];
-            items.extend(self.from_clause(&delete.using_clause, outer));
+            items.extend(self.items_of(&delete.using_clause, outer));
             let scope = Scope { items: &items, goes_on: false, outer };
             self.condition(delete.where_clause.as_deref(), Some(&scope));
             let query = self.returning(delete.returning_clause.as_ref(), &items, outer);
@@ -265,7 +265,7 @@ impl Walker<'_> {
             let Some(range) = &merge.relation else { return Query::unknown() };
             let written = self.written(range);
             let mut items = match merge.source_relation.as_deref() {
-                Some(source) => self.from_item(source, outer, outer),
+                Some(source) => self.item_of(source, outer, outer),
                 None => vec![Item::unknown(None)],
             };
             items.push(written.item.clone());

@@ -18,12 +18,12 @@ use super::tree::{word, words};
 use super::{GROWTH, RED_ZONE, Walker};
 
 impl Walker<'_> {
-    pub(super) fn from_clause(&mut self, nodes: &[Node], outer: Outer<'_>) -> Vec<Item> {
+    pub(super) fn items_of(&mut self, nodes: &[Node], outer: Outer<'_>) -> Vec<Item> {
         let mut items = Vec::new();
         for node in nodes {
             let more = {
                 let before = Scope { items: &items, goes_on: false, outer };
-                self.from_item(node, Some(&before), outer)
+                self.item_of(node, Some(&before), outer)
             };
             items.extend(more);
         }
@@ -31,11 +31,7 @@ impl Walker<'_> {
     }
 
     /// One item, which sees those before it only if it is lateral.
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "of 271 kinds of nodes these stand in FROM; any other is unknown"
-    )]
-    pub(super) fn from_item(&mut self, node: &Node, lateral: Outer<'_>, outer: Outer<'_>) -> Vec<Item> {
+    pub(super) fn item_of(&mut self, node: &Node, lateral: Outer<'_>, outer: Outer<'_>) -> Vec<Item> {
         if !self.spend(1) {
             return vec![Item::unknown(None)];
         }
@@ -127,11 +123,11 @@ impl Walker<'_> {
             self.doubt(Unknown::Node);
             return vec![Item::unknown(None)];
         };
-        let mut items = self.from_item(left, lateral, outer);
+        let mut items = self.item_of(left, lateral, outer);
         let left_count = items.len();
         let right = {
             let seen = Scope { items: &items, goes_on: lateral.is_some(), outer: lateral };
-            self.from_item(right, Some(&seen), outer)
+            self.item_of(right, Some(&seen), outer)
         };
         items.extend(right);
         let alias = join.alias.as_ref();
@@ -225,7 +221,7 @@ impl Walker<'_> {
             self.doubt(Unknown::Function);
         }
         match sample.relation.as_deref() {
-            Some(relation) => self.from_item(relation, lateral, outer),
+            Some(relation) => self.item_of(relation, lateral, outer),
             None => vec![Item::unknown(None)],
         }
     }

@@ -3,7 +3,7 @@
 //! Source: `FigureColname` in the server's `parse_target.c`.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{AExprKind, JsonExprOp, MinMaxOp, Node, SqlValueFunctionOp, SubLinkType, XmlExprOp};
+use pg_query::protobuf::{AExprKind, JsonExprOp, MinMaxOp, Node, SqlValueFunctionOp, SubLink, SubLinkType, XmlExprOp};
 
 use super::tree::word;
 
@@ -52,20 +52,7 @@ fn figured(node: &Node) -> Figured<'_> {
         NodeEnum::CollateClause(collate) => inner(collate.arg.as_deref()),
         NodeEnum::GroupingFunc(_) => fixed("grouping"),
         NodeEnum::MergeSupportFunc(_) => fixed("merge_action"),
-        NodeEnum::SubLink(link) => match SubLinkType::try_from(link.sub_link_type).ok()? {
-            SubLinkType::ExistsSublink => fixed("exists"),
-            SubLinkType::ArraySublink => fixed("array"),
-            SubLinkType::ExprSublink => match link.subselect.as_deref()?.node.as_ref()? {
-                NodeEnum::SelectStmt(select) => first_target(select),
-                _ => None,
-            },
-            SubLinkType::AllSublink
-            | SubLinkType::AnySublink
-            | SubLinkType::RowcompareSublink
-            | SubLinkType::MultiexprSublink
-            | SubLinkType::CteSublink
-            | SubLinkType::Undefined => NONE,
-        },
+        NodeEnum::SubLink(link) => sublink(link),
         NodeEnum::CaseExpr(case) => match case.defresult.as_deref().map(figured) {
             Some(None) => None,
             Some(Some(strong @ (Some(_), GOOD))) => Some(strong),
@@ -80,6 +67,39 @@ fn figured(node: &Node) -> Figured<'_> {
             MinMaxOp::Undefined => None,
         },
         NodeEnum::SqlvalueFunction(function) => fixed(value_function(function.op)?),
+        NodeEnum::AConst(_)
+        | NodeEnum::ParamRef(_)
+        | NodeEnum::AExpr(_)
+        | NodeEnum::BoolExpr(_)
+        | NodeEnum::NullTest(_)
+        | NodeEnum::BooleanTest(_)
+        | NodeEnum::SetToDefault(_)
+        | NodeEnum::JsonIsPredicate(_) => NONE,
+        other => document(other),
+    }
+}
+
+fn sublink(link: &SubLink) -> Figured<'_> {
+    match SubLinkType::try_from(link.sub_link_type).ok()? {
+        SubLinkType::ExistsSublink => fixed("exists"),
+        SubLinkType::ArraySublink => fixed("array"),
+        SubLinkType::ExprSublink => {
+            let Some(NodeEnum::SelectStmt(select)) = &link.subselect.as_deref()?.node else { return None };
+            first_target(select)
+        }
+        SubLinkType::AllSublink
+        | SubLinkType::AnySublink
+        | SubLinkType::RowcompareSublink
+        | SubLinkType::MultiexprSublink
+        | SubLinkType::CteSublink
+        | SubLinkType::Undefined => NONE,
+    }
+}
+
+/// XML and JSON.
+#[expect(clippy::wildcard_enum_match_arm, reason = "what is left over is unknown")]
+fn document(node: &NodeEnum) -> Figured<'_> {
+    match node {
         NodeEnum::XmlExpr(xml) => match XmlExprOp::try_from(xml.op).ok()? {
             XmlExprOp::IsXmlconcat => fixed("xmlconcat"),
             XmlExprOp::IsXmlelement => fixed("xmlelement"),
@@ -105,14 +125,6 @@ fn figured(node: &Node) -> Figured<'_> {
             JsonExprOp::JsonValueOp => fixed("json_value"),
             JsonExprOp::JsonTableOp | JsonExprOp::Undefined => None,
         },
-        NodeEnum::AConst(_)
-        | NodeEnum::ParamRef(_)
-        | NodeEnum::AExpr(_)
-        | NodeEnum::BoolExpr(_)
-        | NodeEnum::NullTest(_)
-        | NodeEnum::BooleanTest(_)
-        | NodeEnum::SetToDefault(_)
-        | NodeEnum::JsonIsPredicate(_) => NONE,
         _ => None,
     }
 }
@@ -130,18 +142,15 @@ fn first_target(select: &pg_query::protobuf::SelectStmt) -> Figured<'_> {
     if !leftmost.values_lists.is_empty() {
         return fixed("column1");
     }
-    match leftmost.target_list.first()?.node.as_ref()? {
-        NodeEnum::ResTarget(target) if !target.name.is_empty() => fixed(&target.name),
-        NodeEnum::ResTarget(target) => {
-            let value = target.val.as_deref()?;
-            let is_star = matches!(&value.node, Some(NodeEnum::ColumnRef(reference))
-                if reference.fields.last().is_some_and(super::tree::is_star));
-            let (name, _) = if is_star { return None } else { inner(Some(value))? };
-            fixed(name.unwrap_or("?column?"))
-        }
-        #[expect(clippy::wildcard_enum_match_arm, reason = "targets are of one kind")]
-        _ => None,
+    let Some(NodeEnum::ResTarget(target)) = &leftmost.target_list.first()?.node else { return None };
+    if !target.name.is_empty() {
+        return fixed(&target.name);
     }
+    let value = target.val.as_deref()?;
+    let is_star = matches!(&value.node, Some(NodeEnum::ColumnRef(reference))
+        if reference.fields.last().is_some_and(super::tree::is_star));
+    let (name, _) = if is_star { return None } else { inner(Some(value))? };
+    fixed(name.unwrap_or("?column?"))
 }
 
 fn value_function(op: i32) -> Option<&'static str> {

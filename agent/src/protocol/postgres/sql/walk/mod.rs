@@ -80,12 +80,6 @@ enum Target {
     Nameless,
 }
 
-impl Default for Output {
-    fn default() -> Self {
-        Self::Nothing
-    }
-}
-
 /// Walks one statement.
 pub(super) struct Walker<'a> {
     catalog: &'a Catalog,

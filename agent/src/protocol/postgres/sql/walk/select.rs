@@ -34,7 +34,6 @@ impl Query {
 
 impl Walker<'_> {
     /// A node that is a query.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "of 271 kinds of nodes these are queries; any other is unknown")]
     pub(super) fn query(&mut self, node: &Node, outer: Outer<'_>) -> Query {
         match &node.node {
             Some(NodeEnum::SelectStmt(select)) => self.select(select, outer),
@@ -73,7 +72,7 @@ impl Walker<'_> {
 
     fn plain_select(&mut self, select: &SelectStmt, outer: Outer<'_>) -> Query {
         self.facts.kinds.insert(Kind::Read);
-        let items = self.from_clause(&select.from_clause, outer);
+        let items = self.items_of(&select.from_clause, outer);
         let scope = Scope { items: &items, goes_on: false, outer };
         let scope = Some(&scope);
         for condition in [&select.where_clause, &select.having_clause] {

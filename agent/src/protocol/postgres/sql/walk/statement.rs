@@ -51,10 +51,10 @@ impl Walker<'_> {
     /// A query that stands alone: it may make a table of what it gives.
     pub(super) fn top(&mut self, node: &Node) -> Query {
         let query = self.query(node, None);
-        if let Some(NodeEnum::SelectStmt(select)) = &node.node {
-            if let Some(into) = into(select) {
-                self.made(into, &query);
-            }
+        if let Some(NodeEnum::SelectStmt(select)) = &node.node
+            && let Some(into) = into(select)
+        {
+            self.made(into, &query);
         }
         query
     }

@@ -43,16 +43,16 @@ impl Walker<'_> {
         self.spend(fields.len());
         let mut fields = Rc::new(fields);
         if found.columns.iter().any(|column| column.generated.is_some()) {
-            fields = self.generated(table, found, fields);
+            fields = self.generated(table, found, &fields);
         }
         self.fields.insert(table, Rc::clone(&fields));
         fields
     }
 
     /// Generated columns are made of others of the same row.
-    fn generated(&mut self, table: u32, found: &Table, stored: Fields) -> Fields {
+    fn generated(&mut self, table: u32, found: &Table, stored: &Fields) -> Fields {
         // What computes one sees only those that are stored.
-        let mut row = Item::new(Some(found.name.clone()), Rc::clone(&stored));
+        let mut row = Item::new(Some(found.name.clone()), Rc::clone(stored));
         row.table = Some(table);
         let mut fields = stored.to_vec();
         for (column, field) in found.columns.iter().zip(&mut fields) {

@@ -74,21 +74,8 @@ impl Walker<'_> {
 
     fn explain(&mut self, explain: &ExplainStmt) -> &'static str {
         let runs = explain.options.iter().any(is_analyze);
-        if let Some(Node { node: Some(inner) }) = explain.query.as_deref() {
-            let node = explain.query.as_deref();
-            match inner {
-                NodeEnum::ExecuteStmt(execute) => self.executed(execute),
-                NodeEnum::CreateTableAsStmt(create) => {
-                    self.table_as(create);
-                }
-                NodeEnum::DeclareCursorStmt(declare) => {
-                    declare.query.as_deref().map(|query| self.top(query));
-                }
-                #[expect(clippy::wildcard_enum_match_arm, reason = "the grammar has queries here besides")]
-                _ => {
-                    node.map(|node| self.top(node));
-                }
-            }
+        if let Some(query) = explain.query.as_deref() {
+            self.explained(query);
         }
         if !runs {
             // It is planned, not run: what it would change stays, what it would read is estimated.
@@ -114,6 +101,24 @@ impl Walker<'_> {
         };
         self.facts.output = Output::Columns(vec![shows]);
         "explain"
+    }
+
+    fn explained(&mut self, query: &Node) {
+        match &query.node {
+            Some(NodeEnum::ExecuteStmt(execute)) => self.executed(execute),
+            Some(NodeEnum::CreateTableAsStmt(create)) => {
+                self.table_as(create);
+            }
+            Some(NodeEnum::DeclareCursorStmt(declare)) => {
+                if let Some(query) = declare.query.as_deref() {
+                    self.top(query);
+                }
+            }
+            // The grammar has queries here besides; what is none is unknown to who follows them.
+            Some(_) | None => {
+                self.top(query);
+            }
+        }
     }
 
     fn table_as(&mut self, create: &CreateTableAsStmt) -> &'static str {
