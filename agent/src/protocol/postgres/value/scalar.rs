@@ -1,7 +1,7 @@
 //! Types of one value: which function reads and writes which.
 
 use super::super::wire::{Oid, Reader};
-use super::{Bad, Result, ValueError, geometry, network, number, numeric, time, whole};
+use super::{Bad, Result, ValueError, geometry, network, number, numeric, search, time, whole};
 
 /// Whether a type is one of these.
 pub(super) fn is_known(oid: Oid) -> bool {
@@ -11,6 +11,7 @@ pub(super) fn is_known(oid: Oid) -> bool {
             | 23..=29
             | 114
             | 142
+            | 194
             | 600..=604
             | 628
             | 650
@@ -22,6 +23,7 @@ pub(super) fn is_known(oid: Oid) -> bool {
             | 790
             | 829
             | 869
+            | 1033
             | 1042
             | 1043
             | 1082
@@ -34,21 +36,31 @@ pub(super) fn is_known(oid: Oid) -> bool {
             | 1562
             | 1700
             | 1790
-            | 2205
-            | 2206
+            | 2202..=2206
             | 2275
             | 2278
             | 2950
+            | 2970
             | 3220
+            | 3614
+            | 3615
+            | 3642
+            | 3734
+            | 3769
             | 3802
             | 4072
+            | 4089
+            | 4096
+            | 4191
+            | 5038
             | 5069
     )
 }
 
 pub(super) fn read(oid: Oid, binary: &[u8]) -> Result<String> {
     match oid {
-        19 | 25 | 114 | 142 | 705 | 1042 | 1043 | 1790 | 2275 => text(binary),
+        // Two of these, `aclitem` and `gtsvector`, have no binary form; their text is kept as it is.
+        19 | 25 | 114 | 142 | 194 | 705 | 1033 | 1042 | 1043 | 1790 | 2275 | 3642 => text(binary),
         // Versions of a form that has had one so far.
         3802 | 4072 => match binary.split_first() {
             Some((1, rest)) => text(rest),
@@ -67,7 +79,7 @@ fn read_fixed(oid: Oid, reader: &mut Reader<'_>) -> Result<String, Bad> {
         21 => Ok(reader.i16()?.to_string()),
         23 => Ok(reader.i32()?.to_string()),
         // Names of what these number are the server's to know.
-        24 | 26 | 28 | 29 | 2205 | 2206 => Ok(reader.u32()?.to_string()),
+        24 | 26 | 28 | 29 | 2202..=2206 | 3734 | 3769 | 4089 | 4096 | 4191 => Ok(reader.u32()?.to_string()),
         27 => Ok(format!("({},{})", reader.u32()?, reader.u16()?)),
         700 => Ok(number::float4(f32::from_be_bytes(reader.array()?))),
         701 => Ok(number::float8(f64::from_be_bytes(reader.array()?))),
@@ -86,6 +98,9 @@ fn read_fixed(oid: Oid, reader: &mut Reader<'_>) -> Result<String, Bad> {
         1560 | 1562 => read_bits(reader),
         2278 => Ok(String::new()),
         2950 => Ok(uuid(reader.array()?)),
+        2970 | 5038 => read_snapshot(reader),
+        3614 => search::read_vector(reader),
+        3615 => search::read_query(reader),
         3220 => Ok(format!("{:X}/{:X}", reader.u32()?, reader.u32()?)),
         5069 => Ok(u64::from_be_bytes(reader.array()?).to_string()),
         _ => Err(Bad),
@@ -94,7 +109,7 @@ fn read_fixed(oid: Oid, reader: &mut Reader<'_>) -> Result<String, Bad> {
 
 pub(super) fn write(oid: Oid, text: &str) -> Result<Vec<u8>> {
     let written = match oid {
-        19 | 25 | 114 | 142 | 705 | 1042 | 1043 | 1790 | 2275 => Some(text.as_bytes().to_vec()),
+        19 | 25 | 114 | 142 | 194 | 705 | 1033 | 1042 | 1043 | 1790 | 2275 | 3642 => Some(text.as_bytes().to_vec()),
         3802 | 4072 => Some([&[1], text.as_bytes()].concat()),
         17 => text.strip_prefix("\\x").and_then(unhex),
         16 => number::write_bool(text),
@@ -102,7 +117,9 @@ pub(super) fn write(oid: Oid, text: &str) -> Result<Vec<u8>> {
         20 => text.parse().ok().map(|n: i64| n.to_be_bytes().to_vec()),
         21 => text.parse().ok().map(|n: i16| n.to_be_bytes().to_vec()),
         23 => text.parse().ok().map(|n: i32| n.to_be_bytes().to_vec()),
-        24 | 26 | 28 | 29 | 2205 | 2206 => text.parse().ok().map(|n: u32| n.to_be_bytes().to_vec()),
+        24 | 26 | 28 | 29 | 2202..=2206 | 3734 | 3769 | 4089 | 4096 | 4191 => {
+            text.parse().ok().map(|n: u32| n.to_be_bytes().to_vec())
+        }
         27 => write_tid(text),
         700 => number::parse_float4(text).map(|n| n.to_be_bytes().to_vec()),
         701 => number::parse_float8(text).map(|n| n.to_be_bytes().to_vec()),
@@ -121,6 +138,9 @@ pub(super) fn write(oid: Oid, text: &str) -> Result<Vec<u8>> {
         1560 | 1562 => write_bits(text),
         2278 => text.is_empty().then(Vec::new),
         2950 => write_uuid(text),
+        2970 | 5038 => write_snapshot(text),
+        3614 => search::write_vector(text),
+        3615 => search::write_query(text),
         3220 => write_lsn(text),
         5069 => text.parse().ok().map(|n: u64| n.to_be_bytes().to_vec()),
         _ => return Err(ValueError::Unknown(oid)),
@@ -192,4 +212,33 @@ fn write_lsn(text: &str) -> Option<Vec<u8>> {
     let (high, low) = text.split_once('/')?;
     let half = |text| u32::from_str_radix(text, 16).ok();
     Some([half(high)?.to_be_bytes(), half(low)?.to_be_bytes()].concat())
+}
+
+/// `pg_snapshot` and `txid_snapshot` (`xid8funcs.c`): the first transaction in progress, the first to come, and which between.
+fn read_snapshot(reader: &mut Reader<'_>) -> Result<String, Bad> {
+    let count = reader.u32()?;
+    let mut next = || reader.array().map(|bytes| u64::from_be_bytes(bytes).to_string());
+    let ends = format!("{}:{}:", next()?, next()?);
+    let mut between = Vec::new();
+    for _ in 0..count {
+        between.push(next()?);
+    }
+    Ok(ends + &between.join(","))
+}
+
+fn write_snapshot(text: &str) -> Option<Vec<u8>> {
+    let (first, rest) = text.split_once(':')?;
+    let (end, between) = rest.split_once(':')?;
+    let between = between.split(',').filter(|_| !between.is_empty());
+    let numbers: Option<Vec<u64>> = [first, end].into_iter().chain(between).map(|text| text.parse().ok()).collect();
+    let numbers = numbers?;
+    let ordered = |pair: &[u64]| matches!(pair, [one, next] if one < next);
+    let (ends, between) = numbers.split_at_checked(2)?;
+    let [first, end] = ends else { return None };
+    let inside = between.iter().all(|number| (first..end).contains(&number));
+    if *first == 0 || first > end || !inside || !between.windows(2).all(ordered) {
+        return None;
+    }
+    let count = u32::try_from(between.len()).ok()?.to_be_bytes();
+    Some([&count[..], &numbers.iter().flat_map(|number| number.to_be_bytes()).collect::<Vec<u8>>()].concat())
 }

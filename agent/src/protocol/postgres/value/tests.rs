@@ -38,7 +38,7 @@ fn values_are_written_as_the_server_does() {
 #[test]
 fn values_that_are_not_of_their_type_are_refused() {
     for (oid, _, binary) in known() {
-        let is_text = matches!(oid, 17 | 19 | 25 | 114 | 142 | 1042 | 1043 | 3802 | 4072);
+        let is_text = matches!(oid, 17 | 19 | 25 | 114 | 142 | 194 | 1042 | 1043 | 3802 | 4072);
         // What is cut off is noticed, but in what is any text; and so is what is put on.
         if let (false, Some((_, less))) = (is_text, binary.split_last()) {
             assert!(to_text(oid, less).is_err(), "{oid} {binary:?}");
@@ -102,6 +102,73 @@ fn values_that_are_not_of_their_type_are_refused() {
     assert_eq!(to_text(1007, &huge), Err(ValueError::Binary(1007)));
     assert_eq!(to_text(25, &[0xFF]), Err(ValueError::Encoding));
     assert_eq!(to_text(16_384, b"x"), Err(ValueError::Unknown(16_384)));
+}
+
+#[test]
+fn words_and_snapshots_of_another_form_are_refused() {
+    for (oid, text) in [
+        (3614, "'a"),
+        (3614, "''"),
+        (3614, "a:0"),
+        (3614, "a:1,"),
+        (3614, "a:1x"),
+        (3614, "a:"),
+        (3615, "a b"),
+        (3615, "a &"),
+        (3615, "& a"),
+        (3615, "(a"),
+        (3615, "a)"),
+        (3615, "'a"),
+        (3615, "!"),
+        (3615, "a <x> b"),
+        (3615, "a <16385> b"),
+        (5038, "10:20"),
+        (5038, "20:10:"),
+        (5038, "0:1:"),
+        (5038, "10:20:9"),
+        (5038, "10:20:20"),
+        (5038, "10:20:11,11"),
+        (4096, "postgres"),
+    ] {
+        assert!(from_text(oid, text.as_bytes()).is_err(), "{oid} {text:?}");
+    }
+}
+
+#[test]
+fn queries_have_an_end() {
+    // Groups from the right bind no stronger than the text says, and are written from the left, as the server does.
+    let right = scalar::unhex("0000000502020202010000630001000062000100006100").unwrap();
+    let left = from_text(3615, b"a & b & c").unwrap();
+    assert_eq!(
+        (to_text(3615, &right).as_deref(), to_text(3615, &left).as_deref()),
+        (Ok("'a' & 'b' & 'c'"), Ok("'a' & 'b' & 'c'"))
+    );
+    for deep in ["!".repeat(100) + "a", "(".repeat(100) + "a" + &")".repeat(100)] {
+        assert_eq!(from_text(3615, deep.as_bytes()), Err(ValueError::Text(3615)));
+    }
+    // Operands that are not there, and one too many.
+    for wrong in
+        ["00000001 0202", "00000001 0201", "00000002 01000061 00 01000061 00", "00000001 0209", "00000001 01100061 00"]
+    {
+        let binary = scalar::unhex(&wrong.replace(' ', "")).unwrap();
+        assert_eq!(to_text(3615, &binary), Err(ValueError::Binary(3615)), "{wrong}");
+    }
+    assert_eq!(to_text(3615, &[0xFF; 4]), Err(ValueError::Binary(3615)));
+}
+
+#[test]
+fn words_are_in_order() {
+    let two = |one: &[u8], other: &[u8]| [&2_u32.to_be_bytes(), one, other].concat();
+    assert_eq!(to_text(3614, &two(b"a\0\0\0", b"b\0\0\x02\0\x01\xc0\x02")).as_deref(), Ok("'a' 'b':1,2A"));
+    for (one, other) in [
+        (&b"b\0\0\0"[..], &b"a\0\0\0"[..]),
+        (b"a\0\0\0", b"a\0\0\0"),
+        (b"\0\0\0", b"a\0\0\0"),
+        (b"a\0\0\0", b"b\0\0\x01\0\0"),
+        (b"a\0\0\0", b"b\0\0\x02\0\x02\0\x02"),
+    ] {
+        assert_eq!(to_text(3614, &two(one, other)), Err(ValueError::Binary(3614)), "{one:?} {other:?}");
+    }
 }
 
 #[test]
