@@ -290,13 +290,11 @@ impl Proxy {
         let observe = place.is_none();
         let (client, session) = recorded.into_parts();
         let end = match dialled {
-            Ok(upstream) if question.target.protocol == policy::Protocol::Postgres => {
+            Ok(upstream) => {
                 let Question { subject, target, .. } = question;
-                let configured = self.targets.load().upstream((target.address, target.port).into());
                 let setting = Setting { proxy: self, identity, subject, target, session, observe, scope, tls: None };
-                self.converse(setting, &configured, (client, upstream), place).await
+                self.speak(setting, (client, upstream), place).await
             }
-            Ok(upstream) => self.forward(&client, upstream, session, place).await,
             Err(error) => {
                 reset(&client);
                 nothing_moved(dial::outcome(&error), error.to_string())
@@ -307,20 +305,43 @@ impl Proxy {
         }
     }
 
+    /// Serves a flow as what it is: where nothing is configured, its first bytes say.
+    async fn speak(
+        &self,
+        setting: Setting<'_>,
+        (client, upstream): (TcpStream, TcpStream),
+        mut place: Option<live::Place<'_>>,
+    ) -> SessionEnd {
+        let target = &setting.target;
+        let configured = self.targets.load().upstream((target.address, target.port).into());
+        if target.protocol == policy::Protocol::Postgres {
+            return self.converse(setting, &configured, (client, upstream), &mut place).await;
+        }
+        let sniffs = target.protocol == policy::Protocol::Tcp && target.name.is_none();
+        match self.forward((&client, &upstream), setting.session, &mut place, sniffs).await {
+            Some(end) => end,
+            None => {
+                let target = Target { protocol: policy::Protocol::Postgres, ..(*setting.target).clone() };
+                let setting = Setting { target: Arc::new(target), ..setting };
+                Box::pin(self.converse(setting, &configured, (client, upstream), &mut place)).await
+            }
+        }
+    }
+
     /// Serves a flow whose messages are understood.
     async fn converse(
         &self,
         setting: Setting<'_>,
         upstream: &config::Upstream,
         ends: (TcpStream, TcpStream),
-        mut place: Option<live::Place<'_>>,
+        place: &mut Option<live::Place<'_>>,
     ) -> SessionEnd {
         let totals = Totals::default();
         let mut stop = self.ended.clone();
         let (outcome, detail) = tokio::select! {
             end = postgres::serve(setting, upstream, ends, &totals) => end,
             _ = stop.wait_for(|stop| *stop) => (Outcome::Drained, None),
-            verdict = revoked(&mut place) => {
+            verdict = revoked(place) => {
                 (Outcome::Denied, Some(format!("not allowed any more: {}", verdict.client_text())))
             }
             () = relay::silence(&totals, self.limits.idle_timeout) => (Outcome::IdleTimeout, None),
@@ -335,22 +356,31 @@ impl Proxy {
         }
     }
 
+    /// Relays bytes; nothing when it turns out, where that is looked for, that they can be understood.
     async fn forward(
         &self,
-        client: &TcpStream,
-        upstream: TcpStream,
+        (client, upstream): (&TcpStream, &TcpStream),
         session: Option<SessionId>,
-        mut place: Option<live::Place<'_>>,
-    ) -> SessionEnd {
+        place: &mut Option<live::Place<'_>>,
+        sniffs: bool,
+    ) -> Option<SessionEnd> {
         let totals = Totals::default();
         let tap = session.and_then(|session| self.recorder.tap(session));
         let mut ended = self.ended.clone();
+        let relayed = async {
+            if sniffs && postgres::is_spoken(client, upstream).await {
+                return relay::End::Spoken;
+            }
+            relay::relay(client, upstream, &totals, self.limits.idle_timeout, tap.as_ref()).await
+        };
         let end = tokio::select! {
-            end = relay::relay(client, &upstream, &totals, self.limits.idle_timeout, tap.as_ref()) => end,
+            end = relayed => end,
             _ = ended.wait_for(|ended| *ended) => relay::End::Drained,
-            verdict = revoked(&mut place) => relay::End::Revoked(verdict.client_text()),
+            verdict = revoked(place) => relay::End::Revoked(verdict.client_text()),
+            () = relay::silence(&totals, self.limits.idle_timeout), if sniffs => relay::End::Idle,
         };
         let (outcome, detail) = match end {
+            relay::End::Spoken => return None,
             relay::End::Closed => (Outcome::Completed, None),
             relay::End::Client(error) => (Outcome::ClientReset, Some(error.to_string())),
             relay::End::Upstream(error) => (Outcome::UpstreamReset, Some(error.to_string())),
@@ -361,16 +391,16 @@ impl Proxy {
         };
         if outcome != Outcome::Completed {
             reset(client);
-            reset(&upstream);
+            reset(upstream);
         }
         let moved = |counter: &AtomicU64| counter.load(Relaxed);
-        SessionEnd {
+        Some(SessionEnd {
             bytes_out: moved(&totals.out),
             bytes_in: moved(&totals.back),
             outcome,
             detail,
             ended: Timestamps::now(),
-        }
+        })
     }
 
     /// A connection of a process in no scope, diverted only because nobody knew that yet.

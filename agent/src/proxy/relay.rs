@@ -37,6 +37,8 @@ thread_local! {
 pub enum End {
     /// Both sides closed in order.
     Closed,
+    /// Nothing was moved: it is PostgreSQL, and is understood elsewhere.
+    Spoken,
     /// The client's socket failed.
     Client(io::Error),
     /// The upstream's socket failed.

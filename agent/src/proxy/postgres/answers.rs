@@ -15,7 +15,7 @@ use crate::{
         copy::Direction,
         query::{Status as ReadyStatus, Tag},
         rows::Columns,
-        session::{Answer, Fate},
+        session::{Answer, Fate, Number},
     },
     record::{ResponseRecord, Status},
 };
@@ -36,7 +36,11 @@ impl Talk<'_> {
             open.bytes += bytes.len() as u64;
         }
         match &answer.fate {
-            Fate::Pass => self.show((message, bytes), &answer, shape.as_deref(), client)?,
+            Fate::Pass => {
+                let before = client.len();
+                self.show((message, bytes), &answer, shape.as_deref(), client)?;
+                self.keep(message, answer.request, client.get(before..).unwrap_or_default())?;
+            }
             Fate::Swallow => {}
             Fate::Instead(instead) => client.extend_from_slice(instead),
         }
@@ -44,6 +48,7 @@ impl Talk<'_> {
             && let Some(open) = answer.request.and_then(|number| self.ledger.finish(number))
         {
             self.settle(&open);
+            self.hand_on(true).await?;
             let status = if open.error.is_some() { Status::Error } else { Status::Done };
             self.respond(self.ledger.response(open, status)).await?;
         }
@@ -61,7 +66,29 @@ impl Talk<'_> {
             }
         }
         self.session.inject(client, own);
-        Ok(())
+        self.hand_on(false).await
+    }
+
+    /// Keeps what the client was shown of a result, or less.
+    fn keep(&mut self, message: &Backend<'_>, number: Option<Number>, shown: &[u8]) -> Result<(), Fault> {
+        let Some(open) = number.and_then(|number| self.ledger.open(number)) else { return Ok(()) };
+        let Some(keeping) = &mut self.keeping else { return Ok(()) };
+        match message {
+            Backend::Row(row) => match open.masks.as_ref().and_then(|masks| masks.kept()) {
+                Some(kept) => keeping.row(open.n, kept, row, shown),
+                None => {
+                    keeping.bytes(open.n, shown);
+                    Ok(())
+                }
+            },
+            // Of copied data nothing is kept that was not looked into: it may be protected, and seen by right.
+            Backend::CopyData(_) if open.copying.is_none() && self.known.protection.is_any() => Ok(()),
+            Backend::CopyData(_) | Backend::Columns(_) | Backend::Complete(_) | Backend::Error(_) => {
+                keeping.bytes(open.n, shown);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Passes what the client may see of a message.

@@ -19,7 +19,8 @@ pub(super) struct Ledger {
 /// A request that is not yet answered.
 pub(super) struct Open {
     number: Number,
-    n: u64,
+    /// Its number on the record.
+    pub(super) n: u64,
     /// What was asked.
     pub(super) meaning: Arc<Meaning>,
     /// What is done to the rows that come now.

@@ -39,6 +39,8 @@ pub(super) struct Masks {
     classes: Arc<Classes>,
     redact: Rule,
     busy: bool,
+    /// What is done to rows that are kept, where the client sees more.
+    kept: Option<Box<Masks>>,
 }
 
 /// A cell in place of another; `None` is null.
@@ -49,7 +51,18 @@ impl Masks {
         let busy = columns.iter().any(|column| !matches!(column.cover, Cover::Clear));
         // What is redacted says nothing, so no key goes into it.
         let redact = Rule::new(Function::Redact, "", &Key::new([0; 32]));
-        Self { columns, classes, redact, busy }
+        Self { columns, classes, redact, busy, kept: None }
+    }
+
+    /// The same, with this done to rows that are kept.
+    pub(super) fn keeping(self, columns: Vec<Covered>) -> Self {
+        let kept = Some(Box::new(Self::new(columns, Arc::clone(&self.classes))));
+        Self { kept, ..self }
+    }
+
+    /// What is done to rows that are kept, where that is more.
+    pub(super) fn kept(&self) -> Option<&Self> {
+        self.kept.as_deref()
     }
 
     /// Whether rows are to be looked into at all.

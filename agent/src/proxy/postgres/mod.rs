@@ -9,6 +9,7 @@ mod entering;
 mod fault;
 mod flow;
 mod hold;
+mod keeping;
 mod ledger;
 mod masks;
 mod meaning;
@@ -34,7 +35,16 @@ pub use catalogs::Catalogs;
 pub(super) use setting::Setting;
 
 use super::{Totals, reset, tls::Facts};
-use crate::{config, policy::question::Tls, protocol::postgres::Framer, record::Outcome};
+use crate::{
+    config,
+    policy::question::Tls,
+    protocol::{
+        Sniffed,
+        postgres::{Framer, startup::Code},
+        sniff,
+    },
+    record::Outcome,
+};
 use entering::Entered;
 use fault::Fault;
 use flow::Flow;
@@ -47,7 +57,42 @@ use upstream::Upstream;
 /// How long a client and a server may take until a session begins.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Bytes that say what is spoken.
+const FIRST: usize = 8;
+/// Until a client that sent fewer is looked at again.
+const SHORT: Duration = Duration::from_millis(2);
+
 type Ended = (Outcome, Option<String>);
+
+/// Whether a client that nobody knows of begins a session in clear. What it says stays where it is.
+pub(super) async fn is_spoken(client: &TcpStream, server: &TcpStream) -> bool {
+    let mut first = [0; FIRST];
+    loop {
+        tokio::select! {
+            biased;
+            // Servers of PostgreSQL do not speak first.
+            _ = server.readable() => return false,
+            peeked = client.peek(&mut first) => match peeked {
+                Ok(0) | Err(_) => return false,
+                Ok(read) => {
+                    let read = first.get(..read).unwrap_or_default();
+                    match sniff(read) {
+                        // Inside TLS it stays what it is: nobody said whom to trust there.
+                        Sniffed::Postgres => return !matches!(startup_code(read), Some(Code::Tls)),
+                        Sniffed::Tls | Sniffed::Unknown => return false,
+                        Sniffed::NeedMore => tokio::time::sleep(SHORT).await,
+                    }
+                }
+            },
+        }
+    }
+}
+
+/// What stands where a startup packet says its version.
+fn startup_code(packet: &[u8]) -> Option<Code> {
+    let code = packet.get(4..8)?.first_chunk()?;
+    Some(Code::of(u32::from_be_bytes(*code)))
+}
 
 /// Serves one connection to its end. What is still on its way when it is dropped is lost, and recorded as cut.
 pub(super) async fn serve(

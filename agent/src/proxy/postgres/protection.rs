@@ -32,6 +32,11 @@ impl Protection {
         &self.classes
     }
 
+    /// Whether any column has a class.
+    pub(super) fn is_any(&self) -> bool {
+        !self.protected.is_empty()
+    }
+
     /// Every column that has a class.
     pub(super) fn protected(&self) -> &[Column] {
         &self.protected

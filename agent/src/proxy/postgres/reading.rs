@@ -87,7 +87,7 @@ impl Talk<'_> {
         };
         let shared = plain && quoting == Quoting::Standard;
         if let Some(known) = self.known.meaning(sql).filter(|known| shared && (!known.touches || !stale)) {
-            return Ok(self.keep(sql, known));
+            return Ok(self.remembered(sql, known));
         }
         let meaning = self.read(sql, quoting);
         if meaning.touches && stale && self.may_read() {
@@ -103,10 +103,10 @@ impl Talk<'_> {
         if shared && sql.len() <= LONGEST {
             self.known.remember(sql, &meaning);
         }
-        Ok(self.keep(sql, meaning))
+        Ok(self.remembered(sql, meaning))
     }
 
-    fn keep(&mut self, sql: &[u8], meaning: Arc<Meaning>) -> Arc<Meaning> {
+    fn remembered(&mut self, sql: &[u8], meaning: Arc<Meaning>) -> Arc<Meaning> {
         if sql.len() <= LONGEST {
             if self.texts.len() >= MOST_KNOWN {
                 self.texts.clear();

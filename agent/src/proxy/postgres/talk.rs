@@ -9,6 +9,7 @@ use super::{
     catalogs::{Known, Shelf},
     fault::{Fault, Who},
     hold::{Hold, Leave, Refused, Said},
+    keeping::Keeping,
     ledger::Ledger,
     meaning::Meaning,
     naming::Naming,
@@ -99,6 +100,8 @@ pub(super) struct Talk<'a> {
     pub(super) texts: HashMap<Box<[u8]>, Arc<Meaning>>,
     /// Whether anything is hidden from this workload, and when that was asked.
     pub(super) restricted: Option<(Version, u64, bool)>,
+    /// What is kept of results, where anything is.
+    pub(super) keeping: Option<Keeping>,
     /// Transaction blocks that were begun.
     pub(super) transactions: u64,
     /// Whether the client's TLS ends here.
@@ -134,6 +137,7 @@ impl<'a> Talk<'a> {
             shelf: setting.proxy.catalogs.shelf(key),
             known: Known::nothing(Arc::clone(&classes), Arc::clone(&setting.target)),
             naming: Naming::new(None, role),
+            keeping: setting.session.and_then(|session| setting.proxy.recorder.tap(session)).map(Keeping::new),
             transactions: 0,
             ends_tls: false,
             database: database.into(),

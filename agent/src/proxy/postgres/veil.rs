@@ -201,8 +201,21 @@ impl Talk<'_> {
             };
             Covered { cover, kind: told.kind, format: told.format }
         });
-        let covered = covered.collect();
-        Masks::new(covered, Arc::clone(&self.classes))
+        let covered: Vec<Covered> = covered.collect();
+        let masks = Masks::new(covered.clone(), Arc::clone(&self.classes));
+        // Who may see it does not have it put on the record.
+        let seen = self.keeping.is_some() && lineages.iter().any(|lineage| self.is_classified(lineage));
+        if !seen {
+            return masks;
+        }
+        let kept =
+            covered.into_iter().enumerate().map(|(place, covered)| match (lineages.get(place), &covered.cover) {
+                (Some(lineage), Cover::Clear) if self.is_classified(lineage) => {
+                    Covered { cover: Cover::Whole, ..covered }
+                }
+                _ => covered,
+            });
+        masks.keeping(kept.collect())
     }
 
     fn cover(&mut self, lineage: &Lineage, told: &Told<'_>, now: Timestamps) -> Cover {
