@@ -1,18 +1,19 @@
 //! What a text means, as far as policies, masking and the record are concerned.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
-use std::sync::Arc;
+use std::ops::{Deref, Range};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
+use super::facts::{add, facts};
 use super::protection::Protection;
 use crate::{
-    mask::{FieldType, detect::Context},
-    policy::question::{ColumnName, Execute, Resource, TableName},
+    mask::{Classes, FieldType, detect::Context},
+    policy::question::{Execute, Resource},
     protocol::postgres::sql::{
-        Catalog, Change, Column, Copied, Deed, Kind, Lineage, Names, Output, Relation, Script, Store, Transaction,
-        Understood, Unknown, Unlisted, Use,
+        Catalog, Change, Copied, Deed, Kind, Lineage, Names, Output, Script, Store, Transaction, Understood, Unknown,
+        Unlisted, Use,
     },
 };
 
@@ -20,6 +21,8 @@ use crate::{
 const HIDDEN: &str = "'***'";
 /// What stands for any constant in a shape.
 const BLANK: &str = "?";
+/// Most lengths of texts whose facts are kept.
+const MOST_SIZES: usize = 64;
 
 /// What one text means.
 #[derive(Debug)]
@@ -28,12 +31,20 @@ pub(super) struct Meaning {
     pub(super) text: Box<[u8]>,
     /// The facts, with the length of the text itself.
     pub(super) facts: Arc<Execute>,
-    /// What each statement is called.
-    pub(super) verbs: Vec<&'static str>,
-    /// In a word or two.
-    pub(super) kind: Arc<str>,
+    /// The same, as they are recorded.
+    pub(super) recorded: Arc<str>,
     /// The text, what is protected in it masked.
     pub(super) statement: Arc<str>,
+    essence: Arc<Essence>,
+}
+
+/// What texts mean that differ in their constants only.
+#[derive(Debug)]
+pub(super) struct Essence {
+    /// In a word or two.
+    pub(super) kind: Arc<str>,
+    /// What each statement is called.
+    pub(super) verbs: Vec<&'static str>,
     /// The text without its constants: what people approve.
     pub(super) shape: Arc<str>,
     /// Whether it changes what stays.
@@ -62,6 +73,18 @@ pub(super) struct Meaning {
     pub(super) changes_catalog: bool,
     /// Whether it looks at anything that the catalog describes.
     pub(super) touches: bool,
+    /// Where constants are, and whether each is protected.
+    constants: Vec<(Range<usize>, bool)>,
+    /// Facts of other lengths, and as they are recorded.
+    sizes: Mutex<Vec<(u64, Arc<Execute>, Arc<str>)>>,
+}
+
+impl Deref for Meaning {
+    type Target = Essence;
+
+    fn deref(&self) -> &Essence {
+        &self.essence
+    }
 }
 
 /// Where a text is read.
@@ -91,14 +114,12 @@ impl Meaning {
             unknown_parts: Some([why.to_owned()].into()),
             ..Execute::default()
         };
-        Self {
-            text: text.into(),
-            verbs: Vec::new(),
-            facts: Arc::new(facts),
+        let recorded = recorded(&facts);
+        let essence = Essence {
             kind: kind.into(),
+            verbs: Vec::new(),
             // Approved for a time, it is this very text and not another of its length.
             shape: format!("{unread}, SHA-256 {digest}").into(),
-            statement: unread,
             changes: true,
             unreadable: None,
             outputs: Vec::new(),
@@ -112,34 +133,31 @@ impl Meaning {
             unlists: Unlisted::Any,
             changes_catalog: true,
             touches: false,
-        }
+            constants: Vec::new(),
+            sizes: Mutex::default(),
+        };
+        Self { text: text.into(), facts: Arc::new(facts), recorded, statement: unread, essence: Arc::new(essence) }
     }
 
     /// Of a text that no parser reads.
     pub(super) fn unreadable(database: &str, text: &[u8], why: &str) -> Self {
-        Self { unreadable: Some(why.into()), ..Self::unknown(database, text, "statement", "text") }
+        let mut unknown = Self::unknown(database, text, "statement", "text");
+        if let Some(essence) = Arc::get_mut(&mut unknown.essence) {
+            essence.unreadable = Some(why.into());
+        }
+        unknown
     }
 
     /// Of a text that was parsed.
     pub(super) fn of(text: &str, script: &Script, place: &Place<'_>) -> Self {
         let understood = script.understand(place.catalog, place.names);
         let hidden = |near: &Lineage| place.protection.is_protected(near);
-        let classes = place.protection.classes();
-        // A constant that nobody classified is searched as any value is.
-        let searched = |at: &Range<usize>| {
-            let value = text.get(at.clone())?;
-            let found = classes.mask_found(&Context::default(), FieldType::Text, value.as_bytes())?;
-            Some(String::from_utf8_lossy(found.text().unwrap_or(HIDDEN.as_bytes())).into_owned())
-        };
-        let mut literals: Vec<(Range<usize>, Option<String>)> = Vec::new();
+        let mut literals: Vec<(Range<usize>, bool)> = Vec::new();
         let (mut outputs, mut copied, mut parameters, mut stores) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (mut deeds, mut uses, mut settings, mut transactions) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut unlists = Unlisted::default();
         for (at, one) in (0_u32..).zip(&understood) {
-            literals.extend(one.literals.iter().map(|literal| {
-                let instead = if hidden(&literal.near) { Some(HIDDEN.to_owned()) } else { searched(&literal.at) };
-                (literal.at.clone(), instead)
-            }));
+            literals.extend(one.literals.iter().map(|literal| (literal.at.clone(), hidden(&literal.near))));
             outputs.push(one.output.clone());
             copied.push(one.copied.clone());
             stores.extend(one.stores.iter().cloned());
@@ -156,12 +174,9 @@ impl Meaning {
             unlists.add(&one.unlists);
         }
         let facts = facts(&understood, place, text.len());
-        Self {
-            text: text.as_bytes().into(),
-            verbs: understood.iter().map(|one| one.verb).collect(),
+        let essence = Essence {
             kind: facts.verb.as_deref().unwrap_or("empty").into(),
-            statement: replaced(text, literals.iter().filter_map(|(at, instead)| Some((at, instead.as_deref()?))))
-                .into(),
+            verbs: understood.iter().map(|one| one.verb).collect(),
             shape: replaced(text, literals.iter().map(|(at, _)| (at, BLANK))).into(),
             changes: understood.iter().any(changes),
             unreadable: None,
@@ -176,8 +191,50 @@ impl Meaning {
             unlists,
             changes_catalog: understood.iter().any(|one| one.changes_catalog),
             touches: understood.iter().any(touches),
-            facts: Arc::new(facts),
+            constants: literals,
+            sizes: Mutex::default(),
+        };
+        let constants = essence.constants.iter().map(|(at, hide)| (at.clone(), *hide));
+        let statement = statement(text, constants, place.protection.classes()).into();
+        let recorded = recorded(&facts);
+        Self { text: text.as_bytes().into(), facts: Arc::new(facts), recorded, statement, essence: Arc::new(essence) }
+    }
+
+    /// What another text means that differs from this one in its constants, which are there; `None` if that cannot be told.
+    pub(super) fn of_like(&self, text: &str, constants: &[Range<usize>], classes: &Classes) -> Option<Self> {
+        // Of these, a constant may be the name of something.
+        let by_value = !self.settings.is_empty() || !self.uses.is_empty() || !self.deeds.is_empty();
+        if by_value || constants.len() != self.constants.len() || self.unreadable.is_some() {
+            return None;
         }
+        let constants = constants.iter().zip(&self.constants).map(|(at, (_, hide))| (at.clone(), *hide));
+        let statement = statement(text, constants, classes).into();
+        let (facts, recorded) = self.sized(text.len() as u64);
+        let essence = Arc::clone(&self.essence);
+        Some(Self { text: text.as_bytes().into(), facts, recorded, statement, essence })
+    }
+
+    /// Whether the constants of its text are where these are: then others like it can be told by theirs.
+    pub(super) fn has_constants(&self, constants: &[Range<usize>]) -> bool {
+        constants.iter().eq(self.constants.iter().map(|(at, _)| at))
+    }
+
+    /// The facts of a request of so many bytes, and as they are recorded.
+    fn sized(&self, bytes: u64) -> (Arc<Execute>, Arc<str>) {
+        if bytes == self.facts.bytes {
+            return (Arc::clone(&self.facts), Arc::clone(&self.recorded));
+        }
+        let mut sizes = self.essence.sizes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, facts, recorded)) = sizes.iter().find(|(size, ..)| *size == bytes) {
+            return (Arc::clone(facts), Arc::clone(recorded));
+        }
+        let facts = Execute { bytes, ..(*self.facts).clone() };
+        let recorded = recorded(&facts);
+        let facts = Arc::new(facts);
+        if sizes.len() < MOST_SIZES {
+            sizes.push((bytes, Arc::clone(&facts), Arc::clone(&recorded)));
+        }
+        (facts, recorded)
     }
 
     /// What it means with what it runs by name: the text behind the name of a statement's place.
@@ -199,12 +256,9 @@ impl Meaning {
             unknown.remove(Unknown::Plan.word());
             facts.opaque = !unknown.is_empty();
         }
-        Self {
-            text: self.text.clone(),
-            verbs: self.verbs.iter().chain(named.iter().flat_map(|(_, inner)| &inner.verbs)).copied().collect(),
-            facts: Arc::new(facts),
+        let essence = Essence {
             kind: Arc::clone(&self.kind),
-            statement: Arc::clone(&self.statement),
+            verbs: self.verbs.iter().chain(named.iter().flat_map(|(_, inner)| &inner.verbs)).copied().collect(),
             shape: Arc::clone(&self.shape),
             changes,
             unreadable: named.iter().find_map(|(_, inner)| inner.unreadable.clone()),
@@ -214,25 +268,45 @@ impl Meaning {
             stores,
             deeds: self.deeds.clone(),
             uses: Vec::new(),
-            settings: [&self.settings, named.first().map_or(&Vec::new(), |(_, inner)| &inner.settings)]
-                .into_iter()
-                .flatten()
+            settings: self
+                .settings
+                .iter()
+                .chain(named.iter().flat_map(|(_, inner)| &inner.settings))
                 .cloned()
                 .collect(),
             transactions: self.transactions.clone(),
             unlists: self.unlists.clone(),
             changes_catalog: self.changes_catalog || named.iter().any(|(_, inner)| inner.changes_catalog),
             touches: true,
-        }
+            constants: Vec::new(),
+            sizes: Mutex::default(),
+        };
+        let (text, statement, recorded) = (self.text.clone(), Arc::clone(&self.statement), recorded(&facts));
+        Self { text, facts: Arc::new(facts), recorded, statement, essence: Arc::new(essence) }
     }
 
-    /// The facts of a request that has so many bytes besides the text.
-    pub(super) fn facts_with(&self, more: usize) -> Arc<Execute> {
-        if more == 0 {
-            return Arc::clone(&self.facts);
-        }
-        Arc::new(Execute { bytes: self.facts.bytes + more as u64, ..(*self.facts).clone() })
+    /// The facts of a request that has so many bytes besides the text, and as they are recorded.
+    pub(super) fn facts_with(&self, more: usize) -> (Arc<Execute>, Arc<str>) {
+        self.sized((self.text.len() + more) as u64)
     }
+}
+
+/// The text as it is recorded: constants that are protected are left out, and what is found in others is masked.
+fn statement(text: &str, constants: impl Iterator<Item = (Range<usize>, bool)>, classes: &Classes) -> String {
+    let instead = |(at, hide): (Range<usize>, bool)| {
+        if hide {
+            return Some((at, HIDDEN.to_owned()));
+        }
+        let value = text.get(at.clone())?;
+        let found = classes.mask_found(&Context::default(), FieldType::Text, value.as_bytes())?;
+        Some((at, String::from_utf8_lossy(found.text().unwrap_or(HIDDEN.as_bytes())).into_owned()))
+    };
+    let parts: Vec<(Range<usize>, String)> = constants.filter_map(instead).collect();
+    replaced(text, parts.iter().map(|(at, instead)| (at, instead.as_str())))
+}
+
+fn recorded(facts: &Execute) -> Arc<str> {
+    serde_json::to_string(facts).unwrap_or_default().into()
 }
 
 /// Whether anything it says may be other once the catalog was read.
@@ -277,76 +351,6 @@ fn replaced<'a>(text: &str, parts: impl Iterator<Item = (&'a Range<usize>, &'a s
     }
     out.push_str(text.get(at..).unwrap_or_default());
     out
-}
-
-fn facts(understood: &[Understood], place: &Place<'_>, bytes: usize) -> Execute {
-    let words = |of: fn(&Understood) -> Vec<String>| understood.iter().flat_map(of).collect::<BTreeSet<String>>();
-    let tables = |of: fn(&Understood) -> &BTreeSet<Relation>| {
-        understood.iter().flat_map(of).map(|table| table_name(place.database, table)).collect::<BTreeSet<_>>()
-    };
-    let columns = |of: fn(&Understood) -> &BTreeSet<Column>| understood.iter().flat_map(of).collect::<BTreeSet<_>>();
-    let names = |columns: &BTreeSet<&Column>| {
-        columns.iter().map(|column| column_name(place.database, column)).collect::<BTreeSet<_>>()
-    };
-    let classes = |columns: &BTreeSet<&Column>| {
-        columns.iter().flat_map(|column| place.protection.class_names(column)).collect::<BTreeSet<String>>()
-    };
-    let (read, written) = (columns(|one| &one.columns_read), columns(|one| &one.columns_written));
-    let predicates: BTreeSet<&Column> =
-        columns(|one| &one.predicates).into_iter().filter(|column| place.protection.classifies(column)).collect();
-    let unknown = words(|one| one.unknown.iter().map(|unknown| unknown.word().to_owned()).collect());
-    Execute {
-        resource: Resource::Database { name: place.database.to_owned() },
-        opaque: !unknown.is_empty(),
-        bytes: bytes as u64,
-        verb: Some(understood.first().map_or("empty", |one| one.verb).to_owned()),
-        kinds: Some(words(|one| one.kinds.iter().map(|kind| kind.word().to_owned()).collect())),
-        statements: Some(understood.len() as u64),
-        reads: Some(tables(|one| &one.reads)),
-        writes: Some(tables(|one| &one.writes)),
-        columns_read: Some(names(&read)),
-        columns_written: Some(names(&written)),
-        classes_read: Some(classes(&read)),
-        classes_written: Some(classes(&written)),
-        functions: Some(words(|one| one.functions.iter().cloned().collect())),
-        has_predicate: Some(understood.iter().all(|one| one.has_predicate != Some(false))),
-        protected_predicates: Some(names(&predicates)),
-        unknown_parts: Some(unknown),
-        ..Execute::default()
-    }
-}
-
-/// Adds the facts of what is run by name.
-fn add(facts: &mut Execute, more: &Execute) {
-    fn union<T: Ord + Clone>(all: &mut Option<BTreeSet<T>>, more: Option<&BTreeSet<T>>) {
-        if let (Some(all), Some(more)) = (all, more) {
-            all.extend(more.iter().cloned());
-        }
-    }
-    union(&mut facts.kinds, more.kinds.as_ref());
-    union(&mut facts.reads, more.reads.as_ref());
-    union(&mut facts.writes, more.writes.as_ref());
-    union(&mut facts.columns_read, more.columns_read.as_ref());
-    union(&mut facts.columns_written, more.columns_written.as_ref());
-    union(&mut facts.classes_read, more.classes_read.as_ref());
-    union(&mut facts.classes_written, more.classes_written.as_ref());
-    union(&mut facts.functions, more.functions.as_ref());
-    union(&mut facts.protected_predicates, more.protected_predicates.as_ref());
-    union(&mut facts.unknown_parts, more.unknown_parts.as_ref());
-    facts.has_predicate = facts.has_predicate.zip(more.has_predicate).map(|(a, b)| a && b);
-    facts.opaque |= more.opaque;
-}
-
-fn table_name(database: &str, table: &Relation) -> TableName {
-    let (schema, table) = (table.schema.to_string(), table.table.to_string());
-    TableName { database: database.to_owned(), schema, table }
-}
-
-/// A column as policies name it.
-pub(super) fn column_name(database: &str, column: &Column) -> ColumnName {
-    let Column { schema, table, column } = column;
-    let (schema, table, column) = (schema.to_string(), table.to_string(), column.to_string());
-    ColumnName { database: database.to_owned(), schema, table, column }
 }
 
 #[cfg(test)]

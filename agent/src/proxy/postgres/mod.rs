@@ -6,6 +6,7 @@ mod cancelling;
 mod catalogs;
 mod copying;
 mod entering;
+mod facts;
 mod fault;
 mod flow;
 mod hold;
@@ -23,6 +24,7 @@ mod side;
 mod stream;
 mod talk;
 mod tally;
+mod template;
 mod upstream;
 mod veil;
 

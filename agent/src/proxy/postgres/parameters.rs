@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{meaning::Meaning, protection::Protection};
+use super::protection::Protection;
 use crate::{
     mask::{FieldType, Masked, detect::Context},
-    protocol::postgres::{Format, extended::Bind, session::Statement, value::to_text},
+    protocol::postgres::{Format, extended::Bind, session::Statement, sql::Lineage, value::to_text},
 };
 
 /// What stands for a value that is not recorded.
@@ -18,7 +18,7 @@ const MOST: usize = 4096;
 pub(super) fn written(
     bind: &Bind<'_>,
     statement: Option<&Statement>,
-    meaning: &Meaning,
+    near: &[Lineage],
     protection: &Protection,
 ) -> String {
     let mut out = String::new();
@@ -28,7 +28,7 @@ pub(super) fn written(
             break;
         }
         let (comma, number) = (if place == 0 { "" } else { ", " }, place + 1);
-        let protected = meaning.parameters.get(place).is_none_or(|near| protection.is_protected(near));
+        let protected = near.get(place).is_none_or(|near| protection.is_protected(near));
         let kind = statement.and_then(|statement| statement.types.get(place)).copied().unwrap_or(0);
         let text = match value {
             None => "null".to_owned(),
@@ -65,26 +65,21 @@ mod tests {
     use crate::{
         mask::Classes,
         policy::question::Target,
-        protocol::postgres::{
-            Frontend,
-            sql::{Catalog, Lineage},
-        },
+        protocol::postgres::{Frontend, sql::Catalog},
     };
 
     #[test]
     fn values_are_shown_by_type_and_protected_ones_are_not() {
         let target = Arc::new(Target::opaque([10, 0, 0, 5].into(), 5432));
         let protection = Protection::of(Arc::new(Classes::empty()), target, &Catalog::default());
-        let mut meaning = Meaning::unknown("app", b"", "select", "text");
-        meaning.parameters = vec![Lineage::Of([].into()); 3];
+        let near = vec![Lineage::Of([].into()); 3];
         // Portal "", statement "", one format (text), three values, no result formats.
         let body = b"\0\0\0\x01\0\0\0\x03\0\0\0\x017\0\0\0\x03d'a\xff\xff\xff\xff\0\0";
         let Ok(Frontend::Bind(bind)) = Frontend::decode(b'B', body) else { panic!("no Bind") };
-        assert_eq!(written(&bind, None, &meaning, &protection), "$1 = '7', $2 = 'd''a', $3 = null");
-        // What is near one that nobody knows of is not known.
-        meaning.parameters.clear();
+        assert_eq!(written(&bind, None, &near, &protection), "$1 = '7', $2 = 'd''a', $3 = null");
         assert_eq!(shown(&[0, 0, 0, 9], Format::Binary, 23, &protection), "'9'");
         assert_eq!(shown(&[1, 2, 3], Format::Binary, 0, &protection), "(3 bytes)");
-        assert_eq!(written(&bind, None, &meaning, &protection), "$1 = ***, $2 = ***, $3 = null");
+        // What is near one that nobody knows of is not known.
+        assert_eq!(written(&bind, None, &[], &protection), "$1 = ***, $2 = ***, $3 = null");
     }
 }

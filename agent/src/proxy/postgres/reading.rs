@@ -8,6 +8,7 @@ use super::{
     catalogs::{self, Known, LONGEST, Unread},
     meaning::{Meaning, Place},
     talk::Talk,
+    template,
     upstream::Upstream,
 };
 use crate::protocol::postgres::{
@@ -89,6 +90,15 @@ impl Talk<'_> {
         if let Some(known) = self.known.meaning(sql).filter(|known| shared && (!known.touches || !stale)) {
             return Ok(self.remembered(sql, known));
         }
+        // Texts that only differ in their constants mean the same.
+        let cut = if shared { template::cut(sql) } else { None };
+        if let Some(cut) = &cut
+            && let Some(like) = self.known.meaning(&cut.pattern).filter(|like| !like.touches || !stale)
+            && let Ok(text) = std::str::from_utf8(sql)
+            && let Some(meaning) = like.of_like(text, &cut.constants, &self.classes)
+        {
+            return Ok(Arc::new(meaning));
+        }
         let meaning = self.read(sql, quoting);
         if meaning.touches && stale && self.may_read() {
             if self.session.at_rest() {
@@ -100,8 +110,14 @@ impl Talk<'_> {
             }
         }
         let meaning = Arc::new(meaning);
-        if shared && sql.len() <= LONGEST {
-            self.known.remember(sql, &meaning);
+        match cut.filter(|cut| shared && meaning.has_constants(&cut.constants)) {
+            // It comes with other constants the next time.
+            Some(cut) => {
+                self.known.remember(&cut.pattern, &meaning);
+                return Ok(meaning);
+            }
+            None if shared && sql.len() <= LONGEST => self.known.remember(sql, &meaning),
+            None => {}
         }
         Ok(self.remembered(sql, meaning))
     }

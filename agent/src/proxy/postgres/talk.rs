@@ -24,7 +24,7 @@ use crate::{
     approve::Id,
     config::OnFailure,
     mask::Classes,
-    policy::{self, Approval, Cleared, Ruled, Verdict, Version, question::Execute},
+    policy::{self, Approval, Cleared, Ruled, Verdict, Version},
     protocol::postgres::{
         Frontend,
         notice::Fields,
@@ -64,7 +64,9 @@ struct Matter {
 /// A request that may go on.
 struct Leaving<'a> {
     cleared: Cleared<'a>,
-    facts: Arc<Execute>,
+    bytes: u64,
+    /// The facts, as they are recorded.
+    recorded: Arc<str>,
     approval: Option<(Arc<Approval>, Id)>,
 }
 
@@ -274,8 +276,9 @@ impl<'a> Talk<'a> {
                 let parameters: Vec<_> = values.map(|value| value.map(Box::from)).collect();
                 let protection = &self.private.as_ref().unwrap_or(&self.known).protection;
                 let written = bind.filter(|_| !parameters.is_empty());
-                let written =
-                    written.map(|bind| parameters::written(&bind, portal.statement.as_deref(), &meaning, protection));
+                let written = written.map(|bind| {
+                    parameters::written(&bind, portal.statement.as_deref(), &meaning.parameters, protection)
+                });
                 Matter { meaning, parameters, written, prepares: false }
             }
             Request::Replication { command } => {
@@ -320,7 +323,7 @@ impl<'a> Talk<'a> {
         now: Timestamps,
     ) -> Result<Result<Leaving<'m>, Option<Refused>>, Fault> {
         let more = matter.parameters.iter().flatten().map(|value| value.len()).sum();
-        let facts = matter.meaning.facts_with(more);
+        let (facts, recorded) = matter.meaning.facts_with(more);
         let so_far = self.tally.so_far(now.boot_ns / 1_000_000_000);
         let mut question = self.setting.question(Arc::clone(&facts), so_far, now);
         let mut approval = match asked.request() {
@@ -335,7 +338,10 @@ impl<'a> Talk<'a> {
             let (verdict, needs) = match policy::execute(bytes, &question, policies, self.setting.observe) {
                 Ruled::Cleared(cleared) => {
                     let refused = self.objection(&matter.meaning, cleared.verdict(), now);
-                    return Ok(refused.map_or_else(|| Ok(Leaving { cleared, facts, approval }), |why| Err(Some(why))));
+                    return Ok(refused.map_or_else(
+                        || Ok(Leaving { cleared, bytes: facts.bytes, recorded, approval }),
+                        |why| Err(Some(why)),
+                    ));
                 }
                 Ruled::Denied(verdict) => return Ok(Err(Some(Refused::by_policy(&verdict)))),
                 Ruled::Held(verdict, needs) => (verdict, needs),
@@ -343,7 +349,7 @@ impl<'a> Talk<'a> {
             // What only prepares is held where its values are known.
             if matches!(asked.request(), Request::Parse(_)) {
                 if let Some(cleared) = policy::prepare(bytes, &verdict) {
-                    return Ok(Ok(Leaving { cleared, facts, approval: None }));
+                    return Ok(Ok(Leaving { cleared, bytes: facts.bytes, recorded, approval: None }));
                 }
             }
             let request = super::hold::request(&question, &matter.meaning, &matter.parameters);
@@ -404,11 +410,11 @@ impl<'a> Talk<'a> {
         leaving: Leaving<'m>,
         now: Timestamps,
     ) -> Result<RecordedRequest<'m>, Fault> {
-        let Leaving { cleared, facts, approval } = leaving;
+        let Leaving { cleared, bytes, recorded, approval } = leaving;
         let decision = if cleared.verdict().allows() { Decision::Allow } else { Decision::WouldDeny };
         let durability = if matter.meaning.changes { Durability::BeforeForward } else { Durability::Batched };
         let approval = approval.map(|(_, id)| *id.as_bytes());
-        let record = self.entry(matter, (decision, cleared.verdict()), &facts, now);
+        let record = self.entry(matter, (decision, cleared.verdict()), (recorded, bytes), now);
         let Some(record) = record else { return Ok(RecordedRequest::unrecorded(cleared)) };
         let record = RequestRecord { approval, ..record };
         match self.setting.proxy.recorder.cleared(cleared, record, durability).await {
@@ -450,7 +456,12 @@ impl<'a> Talk<'a> {
     }
 
     async fn record_denial(&mut self, matter: &Matter, why: &Refused, now: Timestamps) -> Result<(), Fault> {
-        let record = self.entry(matter, (Decision::Deny, &why.verdict), &matter.meaning.facts, now);
+        let record = self.entry(
+            matter,
+            (Decision::Deny, &why.verdict),
+            (Arc::clone(&matter.meaning.recorded), matter.meaning.facts.bytes),
+            now,
+        );
         let Some(record) = record else { return Ok(()) };
         let record = RequestRecord { detail: Some(why.log.as_str().into()), ..record };
         // A denial needs no record to be one; that it is missing is said where recording fails.
@@ -465,7 +476,7 @@ impl<'a> Talk<'a> {
         &mut self,
         matter: &Matter,
         (decision, verdict): (Decision, &Verdict),
-        facts: &Arc<Execute>,
+        (facts, bytes): (Arc<str>, u64),
         at: Timestamps,
     ) -> Option<RequestRecord> {
         let (session, n) = self.ledger.next()?;
@@ -477,8 +488,8 @@ impl<'a> Talk<'a> {
             statement: Some(Arc::clone(&matter.meaning.statement)),
             decision,
             policies: verdict.recorded().map(Arc::from),
-            facts: serde_json::to_string(&**facts).ok().map(Arc::from),
-            bytes: Some(facts.bytes),
+            facts: Some(facts),
+            bytes: Some(bytes),
             detail: self.detail(matter).map(Arc::from),
             approval: None,
         })

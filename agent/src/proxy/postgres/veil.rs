@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::{
     answers::unmaskable,
+    facts::column_name,
     fault::Fault,
     hold::Refused,
     masks::{Cover, Covered, Masks},
-    meaning::{Meaning, column_name},
+    meaning::Meaning,
     talk::Talk,
 };
 use crate::{
