@@ -110,9 +110,17 @@ pub struct Column {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lineage {
     /// These stored columns; of none, it is a constant or comes from nothing stored.
-    Of(BTreeSet<Column>),
+    Of(Arc<BTreeSet<Column>>),
     /// It cannot be told: it may be made from anything.
     Undecided,
+}
+
+impl Lineage {
+    /// Of a constant.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self::Of(Arc::default())
+    }
 }
 
 /// What comes back.

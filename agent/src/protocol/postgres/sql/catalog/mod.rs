@@ -98,8 +98,9 @@ const INFORMATION: &str = "information_schema";
 /// `record`, whose columns the query tells.
 const RECORD: u32 = 2249;
 
-/// Types that stand for others: `anyelement`, `anyarray`, `anycompatible`, `anycompatiblearray`, and `record[]`.
-const POLYMORPHIC: [u32; 5] = [2283, 2277, 5077, 5078, 2287];
+/// Types that stand for others, of which some are rows: `anyelement`, `anyarray`, `anynonarray`, `anycompatible` and
+/// its like, and `record[]`.
+const POLYMORPHIC: [u32; 7] = [2283, 2277, 2776, 5077, 5078, 5079, 2287];
 
 impl Catalog {
     /// `search_path` as a session of this role begins, or after `RESET`.
@@ -196,12 +197,15 @@ impl Catalog {
         self.table(*self.by_oid.get(self.composites.get(&oid)?)?)
     }
 
-    /// What a built-in function gives in FROM, if all of its name agree.
-    pub(super) fn shape(&self, name: &str) -> Shape {
-        let mut functions = self.functions(name).iter().filter(|function| &*function.schema == SYSTEM);
-        let Some(first) = functions.next() else { return Shape::Unknown };
-        let is_row = |function: &Function| function.result == RECORD || self.composite(function.result).is_some();
-        if !functions.all(|other| other.outputs == first.outputs && is_row(other) == is_row(first)) {
+    /// What functions give in FROM, if all of these agree.
+    pub(super) fn shape(&self, functions: &[&Function]) -> Shape {
+        let [first, others @ ..] = functions else { return Shape::Unknown };
+        let columns = |function: &Function| self.composite(function.result).map(|table| &table.name);
+        let alike = |other: &&Function| {
+            let is_record = |function: &Function| function.result == RECORD;
+            other.outputs == first.outputs && is_record(other) == is_record(first) && columns(other) == columns(first)
+        };
+        if !others.iter().all(alike) || POLYMORPHIC.contains(&first.result) {
             return Shape::Unknown;
         }
         match first.outputs.as_slice() {

@@ -110,6 +110,9 @@ pub(super) fn catalog() -> Catalog {
     let each = [Some("pg_catalog"), Some("json_each"), Some("i"), Some("internal"), Some("2249")];
     let outputs = [Some(r#"["i","o","o"]"#), Some(r#"["from_json","key","value"]"#)];
     take(Question::Functions, &[&each[..], &outputs[..]].concat());
+    let rows = [Some("public"), Some("rows"), Some("s"), Some("sql"), Some("2249")];
+    let outputs = [Some(r#"["i","t","t"]"#), Some(r#"["","a","b"]"#)];
+    take(Question::Functions, &[&rows[..], &outputs[..]].concat());
     take(Question::Types, &[Some("900"), Some(&oid("address")), Some("0"), Some("901")]);
     take(Question::Operators, &[Some("public"), Some("===")]);
     take(Question::Casts, &[Some("secret_type")]);

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::Arc;
 
-use super::super::facts::{Column, Lineage, Literal, Output, Relation, Store, Understood, Use};
+use super::super::facts::{Column, Lineage, Literal, Output, Relation, Store, Understood, Unknown, Use};
 use super::super::text::Script;
 use super::super::trace::{Cell, Trace};
 use super::select::Query;
 use super::{Target, Walker};
 
-/// Most columns a lineage names; one of more is everything.
-const MOST_NAMED: usize = 100_000;
+/// Most columns that the lineages of a statement name together; what is more may be anything.
+pub(super) const MOST_NAMED: usize = 500_000;
 
 impl Walker<'_> {
     /// What was gathered about the statement of these bytes.
@@ -31,14 +32,15 @@ impl Walker<'_> {
                 let trace = self.groups.found(group);
                 self.lineage(&trace)
             }
-            None => Lineage::Of(BTreeSet::new()),
+            None => Lineage::nothing(),
         });
         let parameters = parameters.collect();
+        let stored: Vec<_> = std::mem::take(&mut self.facts.stores);
+        let stored = stored.into_iter().filter(|(_, trace)| !trace.is_nothing());
+        let stores = stored.map(|(into, from)| Store { into: self.target(&into), from: self.lineage(&from) }).collect();
         let mut facts = std::mem::take(&mut self.facts);
         // Whoever looks at a column looks at its table's rows.
         facts.reads.extend(facts.columns_read.iter().map(|cell| cell.0));
-        let stores = facts.stores.iter().filter(|(_, trace)| !trace.is_nothing());
-        let stores = stores.map(|(into, from)| Store { into: self.target(into), from: self.lineage(from) });
         Understood {
             text,
             verb: facts.verb,
@@ -51,7 +53,7 @@ impl Walker<'_> {
                 .collect(),
             predicates: self.columns(&facts.predicates).collect(),
             functions: facts.functions.iter().map(|name| name.as_ref().to_owned()).collect(),
-            stores: stores.collect(),
+            stores,
             kinds: facts.kinds,
             has_predicate: facts.has_predicate,
             unknown: facts.unknown,
@@ -84,21 +86,29 @@ impl Walker<'_> {
     }
 
     /// A query's columns, as what comes back.
-    pub(super) fn output(&self, query: &Query) -> Output {
+    pub(super) fn output(&mut self, query: &Query) -> Output {
         if query.open {
             return Output::Undecided;
         }
         Output::Columns(query.fields.iter().map(|field| self.lineage(&field.value.trace)).collect())
     }
 
-    fn lineage(&self, trace: &Trace) -> Lineage {
-        match trace {
-            Trace::Undecided => Lineage::Undecided,
-            Trace::Of(cells) => {
-                let columns: BTreeSet<_> = self.columns(cells).take(MOST_NAMED).collect();
-                if columns.len() == MOST_NAMED { Lineage::Undecided } else { Lineage::Of(columns) }
-            }
+    /// A set that was named before is not named again: most constants of a long INSERT share theirs.
+    fn lineage(&mut self, trace: &Trace) -> Lineage {
+        let Trace::Of(cells) = trace else { return Lineage::Undecided };
+        let address = Arc::as_ptr(cells).addr();
+        if let Some((_, known)) = self.named.get(&address) {
+            return known.clone();
         }
+        let columns: BTreeSet<_> = self.columns(cells).take(self.nameable).collect();
+        self.nameable = self.nameable.saturating_sub(columns.len());
+        if self.nameable == 0 {
+            self.doubt(Unknown::Effort);
+            return Lineage::Undecided;
+        }
+        let lineage = Lineage::Of(Arc::new(columns));
+        self.named.insert(address, (Arc::clone(cells), lineage.clone()));
+        lineage
     }
 
     fn columns<'s>(&'s self, cells: &'s BTreeSet<Cell>) -> impl Iterator<Item = Column> + 's {

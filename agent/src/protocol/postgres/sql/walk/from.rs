@@ -8,7 +8,7 @@ use pg_query::protobuf::{
     Alias, JoinExpr, Node, RangeFunction, RangeSubselect, RangeTableFunc, RangeTableSample, RangeVar,
 };
 
-use super::super::catalog::Shape;
+use super::super::catalog::{SYSTEM, Shape};
 use super::super::facts::{Name, Unknown};
 use super::super::trace::Val;
 use super::resolve::Meant;
@@ -293,12 +293,17 @@ impl Walker<'_> {
             // CURRENT_DATE and the like.
             return one(None);
         };
-        let name = function.funcname.last().and_then(word)?;
-        if name == "unnest" {
+        let name = words(&function.funcname)?;
+        let (meant, stale) = self.functions_meant(&name);
+        if stale {
+            return None;
+        }
+        let ours = meant.iter().all(|function| &*function.schema == SYSTEM);
+        if name.last() == Some(&"unnest") && ours {
             let columns = vec![Name::from(alone); function.args.len()];
             return self.unnested(&function.args, scope).then_some((columns, function.args.len() == 1));
         }
-        match self.catalog.shape(name) {
+        match self.catalog.shape(&meant) {
             Shape::Scalar(name) => one(name),
             Shape::Columns(names) => Some((names, false)),
             Shape::Unknown => None,

@@ -20,9 +20,12 @@ mod views;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::catalog::Catalog;
-use super::facts::{Change, Column, Copied, Deed, Kind, Name, Output, Relation, Transaction, Unknown, Use};
+use super::facts::{
+    Change, Column, Copied, Deed, Kind, Lineage, Name, Output, Relation, Transaction, Unknown, Use,
+};
 use super::names::{Names, Unlisted};
 use super::trace::{Cell, Group, Groups, Trace, Val};
 use scope::Fields;
@@ -100,6 +103,10 @@ pub(super) struct Walker<'a> {
     views: Vec<u32>,
     pub(super) body: Body,
     fuel: usize,
+    /// How many more columns may be named in what is found.
+    nameable: usize,
+    /// What was named, by the address of the set, which is kept so that it stays there.
+    named: HashMap<usize, (Arc<BTreeSet<Cell>>, Lineage)>,
 }
 
 /// A common table expression.
@@ -126,6 +133,8 @@ impl<'a> Walker<'a> {
             views: Vec::new(),
             body: Body::Unknown,
             fuel: FUEL,
+            nameable: finish::MOST_NAMED,
+            named: HashMap::new(),
         }
     }
 

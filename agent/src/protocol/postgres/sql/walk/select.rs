@@ -80,8 +80,9 @@ impl Walker<'_> {
             self.chosen_by(&value);
         }
         let query = self.targets(&select.target_list, scope);
+        let local = Scope { items: &items, goes_on: false, outer: None };
         for node in &select.group_clause {
-            self.grouped(node, &query, scope);
+            self.grouped(node, &query, (scope, Some(&local)));
         }
         for node in &select.window_clause {
             match &node.node {
@@ -155,16 +156,16 @@ impl Walker<'_> {
         self.chosen_by(&value);
     }
 
-    /// GROUP BY: an input column before an output of that name.
-    fn grouped(&mut self, node: &Node, query: &Query, scope: Outer<'_>) {
+    /// GROUP BY: an input column before an output of that name, and that before one of a query around.
+    fn grouped(&mut self, node: &Node, query: &Query, (scope, local): (Outer<'_>, Outer<'_>)) {
         if let Some(NodeEnum::GroupingSet(set)) = &node.node {
             stacker::maybe_grow(RED_ZONE, GROWTH, || {
-                set.content.iter().for_each(|node| self.grouped(node, query, scope));
+                set.content.iter().for_each(|node| self.grouped(node, query, (scope, local)));
             });
             return;
         }
         match bare_name(node) {
-            Some(name) if !self.is_column(name, scope) => self.by_output(node, query, scope),
+            Some(name) if !self.is_column(name, local) => self.by_output(node, query, scope),
             Some(_) | None => self.by_position(node, query, scope),
         }
     }

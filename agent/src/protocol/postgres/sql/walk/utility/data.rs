@@ -97,7 +97,7 @@ impl Walker<'_> {
         let shows = if calls.iter().any(|why| self.facts.unknown.contains(why)) {
             Lineage::Undecided
         } else {
-            Lineage::Of([].into())
+            Lineage::nothing()
         };
         self.facts.output = Output::Columns(vec![shows]);
         "explain"

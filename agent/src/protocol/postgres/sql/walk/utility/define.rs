@@ -9,6 +9,7 @@ use pg_query::protobuf::{
 use super::super::super::catalog::SYSTEM;
 use super::super::super::facts::{Kind, Name, Output, Unknown};
 use super::super::super::names::Unlisted;
+use super::super::super::trace::{Trace, Val};
 use super::super::Walker;
 use super::super::dml::Written;
 use super::super::scope::{Item, Scope};
@@ -111,7 +112,9 @@ impl Walker<'_> {
     fn constraint(&mut self, node: &Node, scope: &Scope<'_>) {
         if let Some(NodeEnum::Constraint(constraint)) = &node.node {
             let Constraint { raw_expr, .. } = &**constraint;
-            self.optional(raw_expr.as_deref(), Some(scope));
+            let value = self.optional(raw_expr.as_deref(), Some(scope));
+            // A default is stored some day, in a column nobody has classified.
+            self.settle(&Val { trace: Trace::Undecided, ..value });
         }
     }
 
@@ -179,8 +182,7 @@ impl Walker<'_> {
             // Defaults and checks, and the expression of a generated column.
             match (&def.node, subtype) {
                 (Some(NodeEnum::Constraint(_)), _) => self.constraint(def, &scope),
-                (_, Ok(AlterTableType::AtColumnDefault)) => drop(self.expression(def, Some(&scope))),
-                (_, Ok(AlterTableType::AtSetExpression)) => {
+                (_, Ok(AlterTableType::AtColumnDefault | AlterTableType::AtSetExpression)) => {
                     let value = self.expression(def, Some(&scope));
                     self.store(written, &command.name, &value);
                 }
@@ -198,6 +200,7 @@ impl Walker<'_> {
         for node in &column.constraints {
             let Some(NodeEnum::Constraint(constraint)) = &node.node else { continue };
             let value = self.optional(constraint.raw_expr.as_deref(), Some(&scope));
+            self.settle(&Val { trace: Trace::Undecided, ..value.clone() });
             if constraint.contype == ConstrType::ConstrGenerated as i32 {
                 self.named_store(&written.relation, &column.colname, &value);
             }

@@ -127,8 +127,13 @@ impl Walker<'_> {
 #[expect(clippy::wildcard_enum_match_arm, reason = "what is not one of these is looked for elsewhere")]
 fn privileges(statement: &NodeEnum) -> Option<Listed> {
     Some(match statement {
-        NodeEnum::GrantStmt(grant) => (if grant.is_grant { "grant" } else { "revoke" }, DCL, Effect::None),
-        NodeEnum::GrantRoleStmt(grant) => (if grant.is_grant { "grant" } else { "revoke" }, DCL, Effect::None),
+        NodeEnum::GrantStmt(grant) => {
+            // Schemas the role may not use are not on its path.
+            let schemas = grant.objtype == ObjectType::ObjectSchema as i32;
+            let effect = if schemas { Effect::Any } else { Effect::None };
+            (if grant.is_grant { "grant" } else { "revoke" }, DCL, effect)
+        }
+        NodeEnum::GrantRoleStmt(grant) => (if grant.is_grant { "grant" } else { "revoke" }, DCL, Effect::Any),
         NodeEnum::AlterDefaultPrivilegesStmt(_) => ("alter default privileges", DCL, Effect::None),
         NodeEnum::CreateRoleStmt(_) => ("create role", DCL, Effect::None),
         NodeEnum::AlterRoleStmt(_) | NodeEnum::AlterRoleSetStmt(_) => ("alter role", DCL, Effect::None),
@@ -140,7 +145,7 @@ fn privileges(statement: &NodeEnum) -> Option<Listed> {
         NodeEnum::AlterPolicyStmt(_) => ("alter policy", DCL, Effect::None),
         NodeEnum::ReassignOwnedStmt(_) => ("reassign owned", DCL, Effect::None),
         NodeEnum::DropOwnedStmt(_) => ("drop owned", &[Kind::Ddl, Kind::Dcl, Kind::Destructive], Effect::Any),
-        NodeEnum::AlterOwnerStmt(alter) => (object(alter.object_type).alter, DCL, Effect::None),
+        NodeEnum::AlterOwnerStmt(alter) => (object(alter.object_type).alter, DCL, Effect::Any),
         NodeEnum::SecLabelStmt(_) => ("security label", DCL, Effect::None),
         _ => return None,
     })

@@ -155,7 +155,7 @@ impl Walker<'_> {
 
     fn shown(&mut self, name: &str) {
         // Settings with a dot in their names are anybody's to write to.
-        let value = if name.contains('.') { Lineage::Undecided } else { Lineage::Of([].into()) };
+        let value = if name.contains('.') { Lineage::Undecided } else { Lineage::nothing() };
         self.facts.output = match name {
             "all" => Output::Columns(vec![value; 3]),
             _ => Output::Columns(vec![value]),
