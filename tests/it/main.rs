@@ -6,6 +6,7 @@ mod bypass;
 mod cli;
 mod exec;
 mod failure;
+mod login;
 mod namespaces;
 mod path;
 mod policy;

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use aws_lc_rs::pbkdf2;
 use base64ct::{Base64, Encoding};
 use hmac::{Hmac, KeyInit, Mac};
+use proptest::prelude::*;
 use sha2::Sha256;
 
 use super::*;
@@ -288,5 +289,52 @@ fn passwords_are_not_shown() {
     assert_eq!(format!("{:?}", account().password), "Some(Password)");
     for bad in [&b""[..], b"a\0b", &[b'x'; Password::MAX + 1]] {
         assert!(Password::new(bad.to_vec()).is_none());
+    }
+}
+
+/// Messages a server may send at some point of a login, and others.
+fn anything() -> impl Strategy<Value = (u8, Vec<u8>)> {
+    let codes = prop::sample::select(vec![0_u32, 2, 3, 5, 7, 8, 9, 10, 11, 12, 13]);
+    let texts = prop::sample::select(vec![
+        &b""[..],
+        b"salt",
+        b"SCRAM-SHA-256\0\0",
+        b"SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0",
+        b"r=BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHx,s=AAAA,i=4096",
+        b"r=BwcHBwcHBwcHBwcHBwcHBwcHx,s=AAAA,i=4096",
+        b"v=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        b"e=other-error",
+    ]);
+    let asked = (codes, texts).prop_map(|(code, text)| (b'R', [&code.to_be_bytes(), text].concat()));
+    let others = prop::sample::select(vec![
+        (b'Z', b"I".to_vec()),
+        (b'S', b"a\0b\0".to_vec()),
+        (b'K', vec![0; 8]),
+        (b'C', b"SET\0".to_vec()),
+        (b'N', b"SNOTICE\0\0".to_vec()),
+        (b'v', vec![0, 3, 0, 0, 0, 0, 0, 0]),
+    ]);
+    prop_oneof![3 => asked, 1 => others]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// Whatever a server says, without the password it gets neither a session nor the password.
+    #[test]
+    fn nobody_gets_around_scram(messages in prop::collection::vec(anything(), 0..12), tls in any::<bool>()) {
+        let wire = if tls { Wire::Tls(Some(vec![9; 32])) } else { Wire::Clear };
+        let mut login = begin(account(), wire);
+        for (tag, body) in messages {
+            let Ok(message) = Backend::decode(tag, &body) else { continue };
+            let Ok(mut step) = login.receive(&message) else { continue };
+            if let Step::Run(work) = step {
+                step = login.worked(work.run()).unwrap();
+            }
+            prop_assert!(!matches!(step, Step::Done(_)));
+            if let Step::Send(bytes) = step {
+                prop_assert!(!bytes.windows(6).any(|part| part == b"pencil"));
+            }
+        }
     }
 }
