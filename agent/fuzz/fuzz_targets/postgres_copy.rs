@@ -30,10 +30,14 @@ fn pass(
     (result, out, seen)
 }
 
-fn chosen(words: [&str; 3], special: [u8; 3]) -> Option<Options> {
+fn chosen(words: [&str; 4], special: [u8; 3]) -> Option<Options> {
     let special = special.map(|byte| char::from(byte).to_string());
     let names = ["delimiter", "quote", "escape"];
-    let mut pairs = vec![("header", Argument::Text(words[2])), ("format", Argument::Text(words[0]))];
+    let mut pairs = vec![
+        ("header", Argument::Text(words[2])),
+        ("format", Argument::Text(words[0])),
+        ("encoding", Argument::Text(words[3])),
+    ];
     // What is zero is not given.
     pairs.extend(names.iter().zip(&special).filter(|(_, text)| *text != "\0").map(|(n, t)| (*n, Argument::Text(t))));
     if words[1] != "-" {
@@ -45,7 +49,12 @@ fn chosen(words: [&str; 3], special: [u8; 3]) -> Option<Options> {
 fuzz_target!(|input: (u8, u8, [u8; 3], &str, u8, u8, &[u8])| {
     let (format, header, special, null, columns, step, stream) = input;
     let format = ["text", "csv", "binary"][usize::from(format % 3)];
-    let Some(options) = chosen([format, null, ["off", "on"][usize::from(header % 2)]], special) else { return };
+    let Some(options) = chosen(
+        [format, null, ["off", "on"][usize::from(header % 2)], ["UTF8", "SQL_ASCII"][usize::from(header / 2 % 2)]],
+        special,
+    ) else {
+        return;
+    };
     let (columns, step) = (usize::from(columns % 5), usize::from(step));
     let rows = || Rows::new(options.clone(), columns, MOST);
 

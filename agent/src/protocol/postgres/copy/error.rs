@@ -27,6 +27,9 @@ pub enum CopyError {
     /// A zero byte in text, which no encoding has.
     #[error("a zero byte in text")]
     Zero,
+    /// A line that is not UTF-8, where that is what the data is in.
+    #[error("a line that is not UTF-8")]
+    Encoding,
     /// Binary data that does not begin as it must.
     #[error("not the signature of binary data")]
     Signature,

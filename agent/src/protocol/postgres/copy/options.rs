@@ -45,7 +45,8 @@ pub enum OptionError {
     /// Options that do not go together.
     #[error("option {0} does not go with the others")]
     Conflict(&'static str),
-    /// An encoding in which a delimiter or backslash can be the second byte of a letter, or an unknown one.
+    /// An encoding in which a delimiter or backslash can be the second byte of a letter, or an unknown one, or one that is
+    /// not UTF-8 and not the statement's own.
     #[error("rows in this encoding cannot be told apart")]
     Encoding,
 }
@@ -84,6 +85,8 @@ pub struct Options {
     pub(super) escape: u8,
     /// Whether some columns are quoted always; which ones is not known by place.
     pub(super) force_quote: bool,
+    /// Whether lines have to be UTF-8.
+    pub(super) utf8: bool,
 }
 
 /// The options that count, as they were given.
@@ -107,11 +110,15 @@ impl Options {
             Format::Text | Format::Binary => (b'\t', &b"\\N"[..]),
             Format::Csv => (b',', &b""[..]),
         };
-        Self { format, delimiter, null: null.to_vec(), header: false, quote: b'"', escape: b'"', force_quote: false }
+        let (quote, escape) = (b'"', b'"');
+        Self { format, delimiter, null: null.to_vec(), header: false, quote, escape, force_quote: false, utf8: true }
     }
 
     /// Reads the list of options. `BINARY`, `CSV`, `DELIMITERS` and the other old spellings are pairs like these once the
     /// statement is parsed. `client_encoding` is the session's, which holds if the list names none.
+    ///
+    /// The server tells of a new `client_encoding` only when all that was sent to it is done, so a statement just before
+    /// this one may have changed it. Lines in UTF-8 show that they are; of others only the COPY's own `ENCODING` is believed.
     ///
     /// # Errors
     /// What the server would refuse, and what nobody here knows the meaning of: such a COPY cannot be looked into.
@@ -213,10 +220,13 @@ impl<'a> Given<'a> {
 
     fn checked(self, client_encoding: &str) -> Result<Options, OptionError> {
         let encoding = plain(self.encoding.unwrap_or(client_encoding));
-        if !keeps_ascii(&encoding) {
+        let utf8 = matches!(&*encoding, "utf8" | "unicode");
+        let told_apart = utf8 || self.encoding.is_some() && keeps_ascii(&encoding);
+        if !told_apart && self.format != Some(Format::Binary) {
             return Err(OptionError::Encoding);
         }
         let mut options = Options::new(self.format.unwrap_or(Format::Text));
+        options.utf8 = utf8;
         let (csv, conflict) = (options.format == Format::Csv, OptionError::Conflict);
         if options.format == Format::Binary {
             for (is_there, name) in
@@ -252,7 +262,7 @@ impl<'a> Given<'a> {
             return Err(conflict("delimiter"));
         }
         // A null string that is not ASCII is written in the stream's encoding, and known here only in the statement's.
-        let foreign = !options.null.is_ascii() && !matches!(&*encoding, "utf8" | "unicode");
+        let foreign = !options.null.is_ascii() && !utf8;
         if options.null.contains(&options.delimiter)
             || csv && options.null.contains(&options.quote)
             || foreign

@@ -186,6 +186,10 @@ impl Rows {
     fn row(&mut self, row: &[u8], cut: Cut, mut out: Out<'_>, change: &mut OnValue<'_>) -> Result<(), CopyError> {
         let body = row.get(..cut.body).unwrap_or_default();
         let start = out.as_ref().map_or(0, |out| out.len());
+        // Letters whose second byte is a delimiter or backslash are in none that is UTF-8.
+        if self.options.utf8 && self.options.format != Format::Binary && str::from_utf8(body).is_err() {
+            return Err(CopyError::Encoding);
+        }
         let header = self.stage == Stage::Header;
         self.stage = Stage::Rows;
         let passed = if header && out.is_none() {

@@ -14,7 +14,9 @@ const MOST: usize = 1000;
 /// All rows of a stream, null as `None`.
 type Table = Vec<Vec<Option<Vec<u8>>>>;
 
+/// In an encoding where every byte is good.
 fn options(pairs: &[(&str, &str)]) -> Options {
+    let pairs = [&[("encoding", "SQL_ASCII")], pairs].concat();
     Options::from_pairs("UTF8", pairs.iter().map(|(name, text)| (*name, Argument::Text(text)))).unwrap()
 }
 

@@ -185,6 +185,21 @@ fn new_values_are_escaped_and_no_nulls() {
     }
 }
 
+/// `SET client_encoding = 'SJIS'; COPY (SELECT U&'\8868', 'secret', U&'\30DD') TO STDOUT (DELIMITER '|')`, in one query, as
+/// PostgreSQL 15 answers it: read as UTF-8, the secret would be in the first column.
+#[test]
+fn letters_of_another_encoding_do_not_shift_columns() {
+    let stream = b"\x95\\|secret|\x83|\n";
+    let pairs = [("delimiter", Argument::Text("|"))];
+    let (result, out, table) =
+        pass(Rows::new(Options::from_pairs("UTF8", pairs).unwrap(), 3, MOST), stream, &[1], keep);
+    assert_eq!((result, out.as_slice(), table.len()), (Err(CopyError::Encoding), &b""[..], 0));
+    let (result, ..) = pass(Rows::new(Options::new(Format::Csv), 1, MOST), b"\"\xe9\"\n", &[], keep);
+    assert_eq!(result, Err(CopyError::Encoding));
+    let (result, _, table) = pass(Rows::new(Options::new(Format::Csv), 1, MOST), "zoé\n".as_bytes(), &[4], keep);
+    assert_eq!((result, table), (Ok(()), vec![vec![Some("zoé".as_bytes().to_vec())]]));
+}
+
 #[test]
 fn a_last_row_does_not_vanish() {
     for (stream, expected) in [(&b"a"[..], &b"\n"[..]), (b"a\r\nb", b"\r\n\r\n"), (b"a\rb", b"\r\r"), (b"a\n", b"\n")] {
