@@ -330,7 +330,7 @@ fn changes(one: &Understood) -> bool {
 
 fn join(known: &mut Lineage, more: &Lineage) {
     match (&mut *known, more) {
-        (Lineage::Of(all), Lineage::Of(more)) => all.extend(more.iter().cloned()),
+        (Lineage::Of(all), Lineage::Of(more)) => Arc::make_mut(all).extend(more.iter().cloned()),
         (Lineage::Of(_), Lineage::Undecided) => *known = Lineage::Undecided,
         (Lineage::Undecided, _) => {}
     }

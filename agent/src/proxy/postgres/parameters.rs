@@ -72,7 +72,7 @@ mod tests {
     fn values_are_shown_by_type_and_protected_ones_are_not() {
         let target = Arc::new(Target::opaque([10, 0, 0, 5].into(), 5432));
         let protection = Protection::of(Arc::new(Classes::empty()), target, &Catalog::default());
-        let near = vec![Lineage::Of([].into()); 3];
+        let near = vec![Lineage::Of(Arc::default()); 3];
         // Portal "", statement "", one format (text), three values, no result formats.
         let body = b"\0\0\0\x01\0\0\0\x03\0\0\0\x017\0\0\0\x03d'a\xff\xff\xff\xff\0\0";
         let Ok(Frontend::Bind(bind)) = Frontend::decode(b'B', body) else { panic!("no Bind") };
