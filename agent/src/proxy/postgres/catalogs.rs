@@ -25,7 +25,7 @@ use crate::{
     protocol::postgres::{
         Backend, Frame, Framer, ProtocolError,
         query::{Status, put_query},
-        sql::{Catalog, CatalogError, Question, Reading},
+        sql::{Catalog, CatalogError, Question, Reading, TEMPORARIES},
     },
 };
 
@@ -163,9 +163,6 @@ impl Known {
     }
 }
 
-/// Temporary relations of the session itself.
-const TEMPORARY: &str = "SELECT c.relname FROM pg_catalog.pg_class c
-    WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()";
 const SETTINGS: &str = "SET LOCAL search_path = ''; SET LOCAL client_encoding = 'UTF8';
     SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL enable_seqscan = on";
 
@@ -186,7 +183,7 @@ async fn ask(server: &mut Upstream, framer: &mut Framer, status: Status) -> Resu
     };
     let mut queries = vec![(None, format!("{begin}; {SETTINGS}"))];
     queries.extend(Question::ALL.map(|question| (Some(question), question.sql().to_owned())));
-    queries.push((None, TEMPORARY.to_owned()));
+    queries.push((None, TEMPORARIES.to_owned()));
     queries.push((None, end.to_owned()));
     for (_, query) in &queries {
         put_query(server.own(), query.as_bytes());
@@ -216,7 +213,7 @@ async fn ask(server: &mut Upstream, framer: &mut Framer, status: Status) -> Resu
                         Some(question) if failed.is_none() => {
                             failed = reading.row(*question, &cells).err().map(Unread::from)
                         }
-                        None if *query == TEMPORARY => temporary.extend(cells.into_iter().flatten().map(str::to_owned)),
+                        None if *query == TEMPORARIES => temporary.extend(cells.into_iter().flatten().map(str::to_owned)),
                         Some(_) | None => {}
                     }
                     false

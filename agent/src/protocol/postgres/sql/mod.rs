@@ -16,7 +16,7 @@ mod walk;
 mod tests;
 
 pub use builtin::{DANGEROUS, Danger};
-pub use catalog::{Catalog, CatalogError, Question, Reading};
+pub use catalog::{Catalog, CatalogError, Question, Reading, TEMPORARIES};
 pub use facts::{
     Argument, Change, Column, Copied, Deed, Kind, Lineage, Literal, Name, Output, Relation, Store, Transaction,
     Understood, Unknown, Use,

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::facts::{Column, Name, Relation};
 use super::trace::Cell;
 
-pub use question::Question;
+pub use question::{Question, TEMPORARIES};
 pub use reading::{CatalogError, Reading};
 pub(super) use view::{Definition, Expansion};
 

@@ -12,6 +12,11 @@ macro_rules! relations {
     };
 }
 
+/// Names of this session's temporary relations, which are in no catalog: for [`Unlisted`](super::super::Unlisted), after code
+/// that may have made some.
+pub const TEMPORARIES: &str = "SELECT c.relname FROM pg_catalog.pg_class c
+    WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()";
+
 /// One query of the catalog. Each gives one result, read as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Question {
