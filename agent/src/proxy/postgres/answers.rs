@@ -87,7 +87,23 @@ impl Talk<'_> {
                 keeping.bytes(open.n, shown);
                 Ok(())
             }
-            _ => Ok(()),
+            Backend::Authentication(_)
+            | Backend::Negotiation(_)
+            | Backend::KeyData(_)
+            | Backend::Parameter(_)
+            | Backend::Notice(_)
+            | Backend::Notification(_)
+            | Backend::Ready(_)
+            | Backend::ParseComplete
+            | Backend::BindComplete
+            | Backend::CloseComplete
+            | Backend::Parameters(_)
+            | Backend::NoData
+            | Backend::Empty
+            | Backend::Suspended
+            | Backend::FunctionResult(_)
+            | Backend::Copy(_)
+            | Backend::CopyDone => Ok(()),
         }
     }
 

@@ -205,15 +205,18 @@ async fn ask(server: &mut Upstream, framer: &mut Framer, status: Status) -> Resu
             let Frame::Message { tag, body, bytes } = frame else {
                 return Err(protocol(ProtocolError::OutOfTurn).into());
             };
+            #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else says anything of the catalog")]
             let done = match Backend::decode(tag, body).map_err(protocol)? {
                 Backend::Row(row) => {
                     let cells: Vec<Option<&str>> =
                         row.cells().map(|cell| cell.map(|cell| std::str::from_utf8(cell).unwrap_or("\0"))).collect();
                     match question {
                         Some(question) if failed.is_none() => {
-                            failed = reading.row(*question, &cells).err().map(Unread::from)
+                            failed = reading.row(*question, &cells).err().map(Unread::from);
                         }
-                        None if *query == TEMPORARIES => temporary.extend(cells.into_iter().flatten().map(str::to_owned)),
+                        None if *query == TEMPORARIES => {
+                            temporary.extend(cells.into_iter().flatten().map(str::to_owned))
+                        }
                         Some(_) | None => {}
                     }
                     false
@@ -227,8 +230,7 @@ async fn ask(server: &mut Upstream, framer: &mut Framer, status: Status) -> Resu
                     beside.extend_from_slice(bytes);
                     false
                 }
-                Backend::Ready(_) => true,
-                _ => false,
+                message => matches!(message, Backend::Ready(_)),
             };
             server.take(consumed);
             if done {

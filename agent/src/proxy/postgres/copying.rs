@@ -103,7 +103,7 @@ impl Talk<'_> {
             };
             let cover = match self.copied_cover(lineage, copied.table, now) {
                 Cover::Clear if search && !self.is_classified(lineage) => Cover::Search(Context::default()),
-                cover => cover,
+                cover @ (Cover::Clear | Cover::Search(_) | Cover::Class(_) | Cover::Whole) => cover,
             };
             Covered { cover, kind, format }
         });

@@ -92,7 +92,7 @@ impl Fault {
             Self::Protocol(Who::Client, error) => return error.response(),
             Self::Protocol(Who::Server, _) => tell(b"08P01", "the server's answer was not understood"),
             Self::Unmasked(_) | Self::Copy(_) | Self::Uncopiable => {
-                tell(b"58000", "a protected value could not be masked, and was not passed")
+                tell(b"58000", "a protected value could not be masked, and was not passed");
             }
             Self::Unrecorded(_) => tell(b"58030", "the request could not be recorded, and was not passed"),
             Self::Refused { sqlstate, client, .. } => tell(sqlstate, client),

@@ -100,17 +100,17 @@ impl Flow<'_> {
         if !self.client.ended()
             && self.client.input().len() < AHEAD.max(self.frontend.wanted())
             && self.server.waiting() < HIGH
+            && let Poll::Ready(filled) = self.client.poll_fill(cx)
         {
-            if let Poll::Ready(filled) = self.client.poll_fill(cx) {
-                filled.map_err(Fault::Client)?;
-                moved = true;
-            }
+            filled.map_err(Fault::Client)?;
+            moved = true;
         }
-        if !self.server.ended() && self.client.waiting() < HIGH {
-            if let Poll::Ready(filled) = self.server.poll_fill(cx) {
-                filled.map_err(Fault::Server)?;
-                moved = true;
-            }
+        if !self.server.ended()
+            && self.client.waiting() < HIGH
+            && let Poll::Ready(filled) = self.server.poll_fill(cx)
+        {
+            filled.map_err(Fault::Server)?;
+            moved = true;
         }
         if moved { Poll::Ready(Ok(())) } else { Poll::Pending }
     }

@@ -24,6 +24,9 @@ const BLANK: &str = "?";
 /// Most lengths of texts whose facts are kept.
 const MOST_SIZES: usize = 64;
 
+/// Facts of a text of so many bytes, and as they are recorded.
+type Sized = (u64, Arc<Execute>, Arc<str>);
+
 /// What one text means.
 #[derive(Debug)]
 pub(super) struct Meaning {
@@ -76,7 +79,7 @@ pub(super) struct Essence {
     /// Where constants are, and whether each is protected.
     constants: Vec<(Range<usize>, bool)>,
     /// Facts of other lengths, and as they are recorded.
-    sizes: Mutex<Vec<(u64, Arc<Execute>, Arc<str>)>>,
+    sizes: Mutex<Vec<Sized>>,
 }
 
 impl Deref for Meaning {

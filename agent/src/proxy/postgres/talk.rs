@@ -328,7 +328,16 @@ impl<'a> Talk<'a> {
         let mut question = self.setting.question(Arc::clone(&facts), so_far, now);
         let mut approval = match asked.request() {
             Request::Execute { portal: Some(portal), .. } => self.approved.get(&portal.made_by).cloned(),
-            _ => None,
+            Request::Execute { portal: None, .. }
+            | Request::Simple { .. }
+            | Request::Replication { .. }
+            | Request::Parse(_)
+            | Request::Bind { .. }
+            | Request::DescribeStatement(_)
+            | Request::DescribePortal(_)
+            | Request::Close(_)
+            | Request::FunctionCall(_)
+            | Request::CopyData(_) => None,
         };
         let policies = &self.setting.proxy.policies;
         self.judgements.mark_unchanged();
@@ -347,10 +356,10 @@ impl<'a> Talk<'a> {
                 Ruled::Held(verdict, needs) => (verdict, needs),
             };
             // What only prepares is held where its values are known.
-            if matches!(asked.request(), Request::Parse(_)) {
-                if let Some(cleared) = policy::prepare(bytes, &verdict) {
-                    return Ok(Ok(Leaving { cleared, bytes: facts.bytes, recorded, approval: None }));
-                }
+            if matches!(asked.request(), Request::Parse(_))
+                && let Some(cleared) = policy::prepare(bytes, &verdict)
+            {
+                return Ok(Ok(Leaving { cleared, bytes: facts.bytes, recorded, approval: None }));
             }
             let request = super::hold::request(&question, &matter.meaning, &matter.parameters);
             let digest = request.digest();

@@ -198,7 +198,7 @@ impl Talk<'_> {
                 Cover::Clear if search && is_searched(lineage) && !self.is_classified(lineage) => {
                     Cover::Search(Context::of(&String::from_utf8_lossy(told.name)))
                 }
-                cover => cover,
+                cover @ (Cover::Clear | Cover::Search(_) | Cover::Class(_) | Cover::Whole) => cover,
             };
             Covered { cover, kind: told.kind, format: told.format }
         });
@@ -344,7 +344,7 @@ impl Talk<'_> {
         if meaning.facts.opaque {
             return true;
         }
-        if SAFE.iter().any(|class| sqlstate.starts_with(*class)) {
+        if SAFE.iter().any(|class| sqlstate.starts_with(class)) {
             return false;
         }
         let now = Timestamps::now();

@@ -23,9 +23,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::catalog::Catalog;
-use super::facts::{
-    Change, Column, Copied, Deed, Kind, Lineage, Name, Output, Relation, Transaction, Unknown, Use,
-};
+use super::facts::{Change, Column, Copied, Deed, Kind, Lineage, Name, Output, Relation, Transaction, Unknown, Use};
 use super::names::{Names, Unlisted};
 use super::trace::{Cell, Group, Groups, Trace, Val};
 use scope::Fields;
