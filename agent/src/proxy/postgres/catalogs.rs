@@ -215,7 +215,7 @@ async fn ask(server: &mut Upstream, framer: &mut Framer, status: Status) -> Resu
                             failed = reading.row(*question, &cells).err().map(Unread::from);
                         }
                         None if *query == TEMPORARIES => {
-                            temporary.extend(cells.into_iter().flatten().map(str::to_owned))
+                            temporary.extend(cells.into_iter().flatten().map(str::to_owned));
                         }
                         Some(_) | None => {}
                     }

@@ -25,7 +25,7 @@ const BLANK: &str = "?";
 const MOST_SIZES: usize = 64;
 
 /// Facts of a text of so many bytes, and as they are recorded.
-type Sized = (u64, Arc<Execute>, Arc<str>);
+type OfSize = (u64, Arc<Execute>, Arc<str>);
 
 /// What one text means.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ pub(super) struct Essence {
     /// Where constants are, and whether each is protected.
     constants: Vec<(Range<usize>, bool)>,
     /// Facts of other lengths, and as they are recorded.
-    sizes: Mutex<Vec<Sized>>,
+    sizes: Mutex<Vec<OfSize>>,
 }
 
 impl Deref for Meaning {
