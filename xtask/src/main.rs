@@ -1,6 +1,7 @@
 //! Developer tooling: `cargo xtask --help` is its table of contents.
 
 mod bench;
+mod clients;
 mod dist;
 mod fuzz;
 mod needs;

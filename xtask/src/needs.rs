@@ -19,7 +19,7 @@ pub(crate) struct Program {
 pub(crate) const COMPONENTS: [Package; 2] = [("rustfmt", "one layout for all sources"), ("clippy", "the lints")];
 
 /// Debian packages for building, testing, measuring and packaging.
-pub(crate) const PACKAGES: [Package; 15] = [
+pub(crate) const PACKAGES: [Package; 21] = [
     ("libclang-dev", "reads the header of PostgreSQL's parser, to write its bindings"),
     ("g++", "libFuzzer is C++"),
     ("curl", "a client under test"),
@@ -27,7 +27,13 @@ pub(crate) const PACKAGES: [Package; 15] = [
     ("nftables", "what the kernel half is compared with, and must get along with"),
     ("haproxy", "the TCP proxy that benchmarks compare with"),
     ("postgresql", "the server under test; also brings its clients and pgbench"),
+    ("pgbouncer", "the PostgreSQL proxy that benchmarks compare with"),
+    ("libpostgresql-jdbc-java", "a PostgreSQL client under test"),
+    ("default-jdk-headless", "compiles and runs that client"),
+    ("nodejs", "runs a PostgreSQL client under test"),
+    ("npm", "fetches that client"),
     ("python3", "clients under test that keep odd socket habits"),
+    ("python3-venv", "a place for Python's PostgreSQL clients"),
     ("socat", "a client and server under test"),
     ("wrk", "load for the HTTP benchmarks"),
     ("qemu-system-x86", "a whole machine, for units, packages and reboots"),
@@ -36,6 +42,15 @@ pub(crate) const PACKAGES: [Package; 15] = [
     ("kmod", "modules for that machine"),
     ("dpkg-dev", "the package's library dependencies"),
 ];
+
+/// Services among those packages: they are neither started nor enabled, because tests start their own.
+pub(crate) const SERVICES: [&str; 3] = ["postgresql", "pgbouncer", "haproxy"];
+
+/// PostgreSQL clients under test from Python's registry, with their versions.
+pub(crate) const PYTHON_CLIENTS: [&str; 2] = ["psycopg[binary]==3.3.9", "asyncpg==0.32.0"];
+
+/// One from Node's.
+pub(crate) const NODE_CLIENTS: [&str; 1] = ["pg@8.23.1"];
 
 /// Programs from crates.io.
 pub(crate) const PROGRAMS: [Program; 4] = [

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
+use crate::clients;
 use crate::needs::{self, Package, Program};
 use crate::process::{as_root, cargo, output, run, status, target};
 use crate::toolchain::{Toolchain, program};
@@ -15,16 +16,24 @@ use crate::toolchain::{Toolchain, program};
 /// Longest wait for a toolchain through rustup, where the network may swallow the request.
 const RUSTUP_SECONDS: &str = "600";
 
-/// Installs packages without letting the servers among them start: tests start their own, on their own ports.
+/// Installs packages without letting the servers among them start, now or with the machine: tests start their own, on
+/// their own ports. A service that was there before is left as it is.
 const INSTALL: &str = "
     set -e
     export DEBIAN_FRONTEND=noninteractive
+    new=
+    for service in $SERVICES; do
+        dpkg-query --status \"$service\" > /dev/null 2>&1 || new=\"$new $service\"
+    done
     if [ ! -e /usr/sbin/policy-rc.d ]; then
         trap 'rm -f /usr/sbin/policy-rc.d' EXIT
         printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d
         chmod +x /usr/sbin/policy-rc.d
     fi
-    apt-get install --yes --quiet --no-install-recommends \"$@\"";
+    apt-get install --yes --quiet --no-install-recommends \"$@\"
+    for service in $new; do
+        if command -v systemctl > /dev/null; then systemctl disable --quiet \"$service\" 2> /dev/null || true; fi
+    done";
 
 /// How much of the list is wanted.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,6 +49,7 @@ struct Missing {
     components: Vec<Package>,
     packages: Vec<Package>,
     programs: Vec<&'static Program>,
+    clients: Vec<Package>,
     compiler: bool,
     linker: bool,
     bpffs: bool,
@@ -69,12 +79,16 @@ impl Missing {
         let wanted = |list: &[Package]| if everything { list.to_vec() } else { Vec::new() };
         let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]))?;
         let present = |name: &str| fs::exists(format!("{}/bin/{name}", sysroot.trim())).unwrap_or(false);
+        let mut packages = wanted(&needs::PACKAGES);
+        // Node's own packages bring it along, and cannot be had together with the distribution's.
+        packages.retain(|(name, _)| *name != "npm" || program(name).is_none());
         let mut components = wanted(&needs::COMPONENTS);
         components.retain(|(name, _)| !present(&format!("cargo-{}", name.trim_start_matches("rust"))));
         Ok(Self {
             components,
-            packages: not_installed(&wanted(&needs::PACKAGES))?,
+            packages: not_installed(&packages)?,
             programs: needs::PROGRAMS.iter().filter(|p| everything && program(p.name).is_none()).collect(),
+            clients: if everything { clients::missing() } else { Vec::new() },
             compiler: Toolchain::find().is_none(),
             linker: program(needs::LINKER.name).is_none(),
             bpffs: !is_mounted(needs::BPFFS)?,
@@ -82,14 +96,14 @@ impl Missing {
     }
 
     fn nothing(&self) -> bool {
-        let lists = self.components.len() + self.packages.len() + self.programs.len();
+        let lists = self.components.len() + self.packages.len() + self.programs.len() + self.clients.len();
         lists == 0 && !self.compiler && !self.linker && !self.bpffs
     }
 
     fn say(&self) {
         println!("setup: this machine lacks");
         let say = |what: &str, why: &str| println!("  {what:<18} {why}");
-        self.components.iter().chain(&self.packages).for_each(|(name, why)| say(name, why));
+        self.components.iter().chain(&self.packages).chain(&self.clients).for_each(|(name, why)| say(name, why));
         self.programs.iter().for_each(|p| say(p.name, p.why));
         if self.compiler {
             needs::KERNEL_TOOLCHAIN.iter().for_each(|(name, why)| say(name, why));
@@ -118,6 +132,9 @@ impl Missing {
         }
         if self.linker {
             install_linker(&Toolchain::find().context("the compiler just installed cannot be used")?)?;
+        }
+        if !self.clients.is_empty() {
+            clients::install()?;
         }
         install_programs(&self.programs)
     }
@@ -174,7 +191,8 @@ fn install_packages(names: &[&str]) -> Result<()> {
     if names.is_empty() {
         return Ok(());
     }
-    run(as_root("sh")?.args(["-c", INSTALL, "install"]).args(names))
+    let script = format!("SERVICES='{}'{INSTALL}", needs::SERVICES.join(" "));
+    run(as_root("sh")?.args(["-c", &script, "install"]).args(names))
 }
 
 fn not_installed(packages: &[Package]) -> Result<Vec<Package>> {
