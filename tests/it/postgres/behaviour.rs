@@ -181,10 +181,11 @@ fn behaviour_of_replication() {
     run("pg_receivewal", &["--slot=taken", "--create-slot"]).good();
     let end = world
         .server
-        .sql("orders", "CREATE TABLE more AS SELECT generate_series(1, 100000) n; SELECT pg_current_wal_lsn()");
-    run("pg_receivewal", &["-D", ".", "--slot=taken", "--no-sync", "--no-loop", "--endpos", &end]).good();
+        .sql("orders", "SET synchronous_commit = on; CREATE TABLE more AS SELECT generate_series(1, 100000) n; SELECT pg_current_wal_lsn(); CREATE TABLE rest AS SELECT 1");
+    let said = run("pg_receivewal", &["-D", ".", "-v", "--slot=taken", "--no-sync", "--no-loop", "--endpos", &end]);
     let received = fs::read_dir(world.site.bed.dir()).expect("a directory").flatten();
-    assert!(received.into_iter().any(|file| file.file_name().to_string_lossy().starts_with("0000000")));
+    let received: Vec<_> = received.map(|file| file.file_name().to_string_lossy().into_owned()).collect();
+    assert!(received.iter().any(|name| name.starts_with("0000000")), "{said:?} {received:?} to {end}");
     run("pg_basebackup", &["-D", "copy", "-X", "fetch", "--no-sync", "--checkpoint=fast"]).good();
     assert!(world.site.bed.dir().join("copy/PG_VERSION").exists());
     let sessions = world.sessions();

@@ -4,6 +4,7 @@ mod behaviour;
 mod clients;
 mod decisions;
 mod held;
+mod records;
 
 use sallyport_tests::{Client, Daemon, Postgres, Record, Role, Said, Site, client::LONG};
 use std::{ffi::OsStr, path::PathBuf, process::Command};
