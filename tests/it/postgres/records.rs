@@ -34,7 +34,7 @@ fn records_every_statement_of_psql_in_order() {
     assert_eq!(session["outcome"], "completed", "{session:#}");
     let statements = world.statements(&session);
     let mut expected = [1, 0, 7, 2, 0, 7, 9, 7].map(fine);
-    expected[4].2 = "failed".into();
+    expected[4].2 = "error".into();
     expected[4].3 = true;
     assert_eq!(told(&statements), expected, "{statements:#?}");
     assert!(statements[4]["error"].as_str().is_some_and(|error| error.starts_with("22012")), "{:#}", statements[4]);

@@ -3,10 +3,10 @@
 //! Load generator and server are the same for all three, and are this program again, built for release.
 
 mod load;
-mod measures;
+pub(super) mod measures;
 mod serve;
-mod setups;
-mod site;
+pub(super) mod setups;
+pub(super) mod site;
 mod wire;
 
 use std::ffi::OsString;
@@ -30,13 +30,13 @@ pub(crate) fn run(report: &mut Report) -> Result<()> {
     if !is_root() {
         bail!("the measurements load programs into the running kernel: run them as root");
     }
-    process::run(&mut cargo(["build", "--release", "--quiet", "--package", "xtask"]))?;
+    build()?;
     start(report)?;
     let site = Site::make()?;
     // The redirect makes the kernel track every connection of its network namespace, so it gets one to itself.
     let (plain, redirected) = (Network::make(&site)?, Network::make(&site)?);
     let haproxy = Haproxy::start(&site, &redirected)?;
-    let daemon = Daemon::start(&site, &plain)?;
+    let daemon = Daemon::start(&site, &plain, "")?;
     let setup = |name, place, network, proxy| -> Result<Setup> {
         Ok(Setup { name, load: Load::start(&site, place, network)?, proxy })
     };
@@ -55,6 +55,11 @@ pub(crate) fn run(report: &mut Report) -> Result<()> {
     measures::unmanaged(report, &site, &plain)?;
     report.number("intercept.used_by_others", site.used_by_others()?);
     Ok(())
+}
+
+/// Builds this program for release: its helpers are the load generator, the server and the guard.
+pub(super) fn build() -> Result<()> {
+    process::run(&mut cargo(["build", "--release", "--quiet", "--package", "xtask"]))
 }
 
 /// The helpers of a run: what `cargo xtask __bench` does.

@@ -3,6 +3,7 @@
 //! To add one: a module here with `pub(crate) fn run(report: &mut Report) -> Result<()>`, and its line in [`ALL`].
 
 mod intercept;
+mod postgres;
 mod program;
 mod read;
 mod report;
@@ -20,8 +21,9 @@ pub(crate) use report::{Report, median, median_of_ratios};
 type Bench = (&'static str, fn(&mut Report) -> Result<()>);
 
 /// Every measurement, by the name that selects it.
-const ALL: [Bench; 5] = [
+const ALL: [Bench; 6] = [
     ("intercept", intercept::run),
+    ("postgres", postgres::run),
     ("store", store::run),
     ("read", read::run),
     ("policy", program::policy),

@@ -175,7 +175,7 @@ pub(super) fn unmanaged(report: &mut Report, site: &Site, network: &Network) -> 
     let mut times = (Vec::new(), Vec::new());
     for _ in 0..TURNS {
         let start = Instant::now();
-        let daemon = Daemon::start(site, network)?;
+        let daemon = Daemon::start(site, network, "")?;
         starts.push(start.elapsed().as_secs_f64() * 1e3);
         let with = phase(&mut load, Some(daemon.pid()))?;
         daemon.stop()?;
@@ -233,14 +233,14 @@ impl Usage {
 }
 
 /// Memory of a process, KiB.
-struct Memory {
-    rss: f64,
+pub(in crate::bench) struct Memory {
+    pub(in crate::bench) rss: f64,
     pss: f64,
     anonymous: f64,
 }
 
 impl Memory {
-    fn of(pid: u32) -> Result<Self> {
+    pub(in crate::bench) fn of(pid: u32) -> Result<Self> {
         let read = |file: &str, name: &str| -> Result<f64> {
             let text = fs::read_to_string(format!("/proc/{pid}/{file}"))?;
             let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.strip_suffix("kB"));

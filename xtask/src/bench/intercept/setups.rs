@@ -88,7 +88,7 @@ impl Haproxy {
 }
 
 /// Our daemon, the release build.
-pub(super) struct Daemon {
+pub(in crate::bench) struct Daemon {
     child: Owned,
     files: Files,
 }
@@ -101,7 +101,7 @@ struct Files {
 }
 
 impl Files {
-    fn of(site: &Site) -> Result<Self> {
+    fn of(site: &Site, more: &str) -> Result<Self> {
         let files = Self {
             config: site.directory.join("sallyport.toml"),
             state: site.directory.join("state"),
@@ -112,7 +112,7 @@ impl Files {
         fs::write(
             &files.config,
             format!(
-                "[scope.bench]\ncgroup = \"{scope}\"\n[intercept]\nbpffs = \"{bpffs}\"\n[telemetry]\nlog = \"text\"\n"
+                "[scope.bench]\ncgroup = \"{scope}\"\n[intercept]\nbpffs = \"{bpffs}\"\n[telemetry]\nlog = \"text\"\n{more}\n"
             ),
         )?;
         fs::create_dir_all(&files.runtime)?;
@@ -126,12 +126,12 @@ impl Files {
 }
 
 impl Daemon {
-    /// Starts it in `network`; returns when it has said that it is ready. Somebody else's daemon or command may come up
+    /// Starts it in `network`, with `more` in its configuration; returns when it has said that it is ready. Somebody else's daemon or command may come up
     /// at the same moment and be in the way of the canary, so there are a few tries.
-    pub(super) fn start(site: &Site, network: &Network) -> Result<Self> {
+    pub(in crate::bench) fn start(site: &Site, network: &Network, more: &str) -> Result<Self> {
         for _ in 0..TRIES {
             wait_until_alone(None);
-            match Self::try_start(site, network) {
+            match Self::try_start(site, network, more) {
                 Ok(daemon) => return Ok(daemon),
                 Err(error) => eprintln!("warning: {error:#}; once more"),
             }
@@ -139,8 +139,8 @@ impl Daemon {
         bail!("the daemon cannot be started")
     }
 
-    fn try_start(site: &Site, network: &Network) -> Result<Self> {
-        let files = Files::of(site)?;
+    fn try_start(site: &Site, network: &Network, more: &str) -> Result<Self> {
+        let files = Files::of(site, more)?;
         let address = site.directory.join("notify");
         // What an earlier one was told is of no interest.
         let _ = fs::remove_file(&address);
@@ -179,12 +179,12 @@ impl Daemon {
         bail!("the daemon is not ready after {} s", PATIENCE.as_secs())
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    pub(in crate::bench) fn pid(&self) -> u32 {
         self.child.0.id()
     }
 
     /// Ends it and takes its programs out of the kernel.
-    pub(super) fn stop(mut self) -> Result<()> {
+    pub(in crate::bench) fn stop(mut self) -> Result<()> {
         let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).context("no such process")?;
         kill_process(pid, Signal::TERM).context("cannot end the daemon")?;
         wait(&mut self.child.0)?;
@@ -194,7 +194,7 @@ impl Daemon {
 }
 
 /// Whether no other daemon than `ours` runs: all have their programs at the root of the cgroups.
-pub(super) fn is_alone(ours: Option<u32>) -> bool {
+pub(in crate::bench) fn is_alone(ours: Option<u32>) -> bool {
     let ours = ours.map(|pid| pid.to_string()).unwrap_or_default();
     let is_other = |entry: fs::DirEntry| {
         let name = fs::read_to_string(entry.path().join("comm"));
@@ -204,7 +204,7 @@ pub(super) fn is_alone(ours: Option<u32>) -> bool {
 }
 
 /// Waits for that, but not for ever; whether it came true.
-pub(super) fn wait_until_alone(ours: Option<u32>) -> bool {
+pub(in crate::bench) fn wait_until_alone(ours: Option<u32>) -> bool {
     let start = Instant::now();
     while !is_alone(ours) {
         if start.elapsed() > PATIENCE {

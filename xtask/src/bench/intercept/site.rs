@@ -16,7 +16,7 @@ use super::wire::READY;
 use crate::process::{output, target};
 
 /// What proc(5) counts in, on every architecture we build for.
-pub(super) const USER_HZ: f64 = 100.0;
+pub(in crate::bench) const USER_HZ: f64 = 100.0;
 /// Descriptors for each of the processes: ten thousand flows are twenty thousand in a proxy.
 const DESCRIPTORS: u64 = 65_536;
 /// Those a proxy needs for other things than idle flows.
@@ -29,7 +29,7 @@ const WAITING: u32 = 4096;
 
 /// What runs in a cgroup of its own.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Place {
+pub(in crate::bench) enum Place {
     /// Managed by the daemon.
     Managed,
     /// In no scope.
@@ -51,18 +51,18 @@ impl Place {
 }
 
 /// Directory, cgroups and guard of one run. All of it goes when this is dropped, or the process dies.
-pub(super) struct Site {
+pub(in crate::bench) struct Site {
     /// For everybody's files; a BPF file system is mounted on `bpf` in it.
-    pub(super) directory: PathBuf,
+    pub(in crate::bench) directory: PathBuf,
     /// How many flows a proxy has descriptors for.
-    pub(super) most_flows: u64,
+    pub(in crate::bench) most_flows: u64,
     cgroups: PathBuf,
     guard: Child,
     began: (Instant, f64),
 }
 
 impl Site {
-    pub(super) fn make() -> Result<Self> {
+    pub(in crate::bench) fn make() -> Result<Self> {
         let descriptors = raise_descriptors()?;
         let directory = tempfile::Builder::new().prefix("sallyport-bench-").tempdir()?.keep();
         let name = format!("bench-{}", std::process::id());
@@ -84,13 +84,13 @@ impl Site {
     }
 
     /// The managed cgroup as a configuration names it.
-    pub(super) fn managed(&self) -> String {
+    pub(in crate::bench) fn managed(&self) -> String {
         let name = self.cgroups.file_name().unwrap_or_default().to_string_lossy();
         format!("/{name}/{}", Place::Managed.name())
     }
 
     /// A command in one of the cgroups and in a network namespace.
-    pub(super) fn command(&self, place: Place, network: &Network, program: impl AsRef<Path>) -> Command {
+    pub(in crate::bench) fn command(&self, place: Place, network: &Network, program: impl AsRef<Path>) -> Command {
         let mut command = self.inside(place);
         command.arg("nsenter").arg(format!("--net=/proc/{}/ns/net", network.server.0.id())).arg("--");
         command.arg(program.as_ref());
@@ -99,7 +99,7 @@ impl Site {
 
     /// What others than this run used of the processors since it began, as a share of all there is: how much the
     /// absolute figures are worth.
-    pub(super) fn used_by_others(&self) -> Result<f64> {
+    pub(in crate::bench) fn used_by_others(&self) -> Result<f64> {
         let stat = fs::read_to_string(self.cgroups.join("cpu.stat"))?;
         let own = stat.lines().find_map(|line| line.strip_prefix("usage_usec ")).context("no usage in cpu.stat")?;
         let own = own.parse::<f64>()? / 1e6;
@@ -126,7 +126,7 @@ impl Drop for Site {
 }
 
 /// Waits until whoever holds the other end of the standard input is gone, then removes what it made.
-pub(super) fn guard(directory: &Path, cgroups: &Path) -> Result<()> {
+pub(in crate::bench) fn guard(directory: &Path, cgroups: &Path) -> Result<()> {
     io::stdin().read_to_end(&mut Vec::new())?;
     if cgroups.exists() {
         fs::write(cgroups.join("cgroup.kill"), "1").context("cannot kill what is left")?;
@@ -186,7 +186,7 @@ fn cgroup_root() -> Result<PathBuf> {
 }
 
 /// A process that is killed when its owner lets go of it.
-pub(super) struct Owned(pub(super) Child);
+pub(in crate::bench) struct Owned(pub(in crate::bench) Child);
 
 impl Drop for Owned {
     fn drop(&mut self) {
@@ -197,12 +197,12 @@ impl Drop for Owned {
 }
 
 /// A network namespace with a server in it; it lives as long as the server.
-pub(super) struct Network {
+pub(in crate::bench) struct Network {
     server: Owned,
 }
 
 impl Network {
-    pub(super) fn make(site: &Site) -> Result<Self> {
+    pub(in crate::bench) fn make(site: &Site) -> Result<Self> {
         let mut command = site.inside(Place::Free);
         let script = format!(
             "ip link set lo up && cd /proc/sys/net/ipv4 && echo {LOCAL_PORTS} > ip_local_port_range && \
@@ -214,7 +214,7 @@ impl Network {
     }
 
     /// Waits until somebody listens on `port` here.
-    pub(super) fn wait_for(&self, site: &Site, port: u16) -> Result<()> {
+    pub(in crate::bench) fn wait_for(&self, site: &Site, port: u16) -> Result<()> {
         // st 0A is LISTEN, proc_net_tcp(5).
         let wanted = format!(":{port:04X} 00000000:0000 0A ");
         for _ in 0..500 {
@@ -228,7 +228,7 @@ impl Network {
     }
 
     /// Sends connections of the superuser to the server to `port` instead.
-    pub(super) fn redirect(&self, site: &Site, port: u16) -> Result<()> {
+    pub(in crate::bench) fn redirect(&self, site: &Site, port: u16) -> Result<()> {
         let rules = site.directory.join("redirect.nft");
         let server = super::wire::PORT;
         fs::write(
@@ -243,7 +243,7 @@ impl Network {
 }
 
 /// Starts one of our own helpers and waits until it says that it is ready.
-pub(super) fn helper(command: &mut Command) -> Result<(Child, impl BufRead + use<>)> {
+pub(in crate::bench) fn helper(command: &mut Command) -> Result<(Child, impl BufRead + use<>)> {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("cannot start a helper")?;
     let mut lines = BufReader::new(child.stdout.take().context("a helper without an output")?);
     let mut line = String::new();
