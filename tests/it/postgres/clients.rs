@@ -144,3 +144,29 @@ fn clients_pg_dump_and_pg_restore() {
         again
     });
 }
+
+#[test]
+fn clients_log_in_as_they_always_did() {
+    let world = World::new();
+    let said = same(&world, |unit| {
+        let ask = |role: Role, password: String| {
+            let mut command = world.command(unit, program("psql"), role);
+            command.env("PGPASSWORD", password).args(["-XAt", "-c", "SELECT current_user"]);
+            let said = Client::start(&mut command).end();
+            format!("{:?} {}{}", said.code, said.out, said.err)
+        };
+        let mut out = String::new();
+        for role in [Role::Trust, Role::Scram, Role::Md5, Role::Clear] {
+            out += &ask(role, role.password());
+            if role != Role::Trust {
+                out += &ask(role, "another".to_owned());
+            }
+        }
+        Said { code: Some(0), out, err: String::new() }
+    });
+    assert_eq!(said.out.matches("Some(0) by_").count(), 4, "{said:?}");
+    assert_eq!(said.out.matches("password authentication failed for user").count(), 3, "{said:?}");
+    // What was tried as a password is in no record.
+    let shown: String = world.sessions().iter().map(|one| world.daemon.store().show(one).to_string()).collect();
+    assert!(!shown.contains("another") && !shown.contains("hunter2") && !world.daemon.log().contains("hunter2"));
+}
