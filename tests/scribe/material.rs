@@ -77,6 +77,7 @@ pub fn request(session: SessionId, n: u64, kind: &Arc<str>, statement: &Arc<str>
         at: Timestamps::now(),
         kind: Arc::clone(kind),
         statement: Some(Arc::clone(statement)),
+        parameters: None,
         decision: Decision::Allow,
         policies: None,
         facts: None,

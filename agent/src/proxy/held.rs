@@ -245,6 +245,7 @@ impl Proxy {
             at: Timestamps::now(),
             kind: Arc::from("connect"),
             statement: None,
+            parameters: None,
             decision: Decision::Allow,
             policies: policies.map(Arc::from),
             facts: None,

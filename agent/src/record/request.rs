@@ -27,6 +27,8 @@ pub struct RequestRecord {
     pub kind: Arc<str>,
     /// The statement's shape, literals masked.
     pub statement: Option<Arc<str>>,
+    /// What it was run with: constants of the statement in order, and parameters by number. Masked.
+    pub parameters: Option<Arc<str>>,
     /// What policy said.
     pub decision: Decision,
     /// Ids of the policies that decided, a JSON array.

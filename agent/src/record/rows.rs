@@ -155,6 +155,7 @@ impl Rows {
                 request.bytes.into(),
                 detail.into(),
                 request.approval.as_ref().into(),
+                request.parameters.as_deref().into(),
             ],
         )?;
         Ok(true)

@@ -18,7 +18,12 @@ pub(super) const APPLICATION_ID: i64 = 0x5341_4c59;
 
 /// Step `n` leads from `user_version` `n` to `n + 1`. Released steps never change; a new column goes last and may be
 /// null, so that rows from before keep their hash.
-pub(super) static STEPS: LazyLock<Vec<String>> = LazyLock::new(|| vec![tables()]);
+pub(super) static STEPS: LazyLock<Vec<String>> = LazyLock::new(|| vec![tables(), MORE.to_owned()]);
+
+/// What a request was run with, masked: seldom the same twice, so it stands with the request.
+const MORE: &str = "ALTER TABLE request ADD COLUMN parameters TEXT;";
+/// Columns that came later than their table.
+const LATER: [(&str, &str); 1] = [("request", "parameters")];
 
 /// One ledger table.
 #[derive(Debug, PartialEq, Eq)]
@@ -200,6 +205,7 @@ pub(crate) static REQUEST: Table = Table {
         ("bytes", INT),
         ("detail", INT),
         ("approval", BLOB),
+        ("parameters", TEXT),
     ],
 };
 /// What came back for a request. `status`: 0 done, 1 refused by the upstream with an error, 2 cut off.
@@ -321,7 +327,7 @@ fn tables() -> String {
     for table in LEDGER {
         // Writing to a string cannot fail.
         let _ = write!(sql, "CREATE TABLE {} (seq INTEGER PRIMARY KEY, mark INTEGER NOT NULL", table.name);
-        for (name, kind) in table.columns {
+        for (name, kind) in table.columns.iter().filter(|(name, _)| !LATER.contains(&(table.name, name))) {
             let _ = write!(sql, ", \"{name}\" {kind}");
         }
         sql.push_str(") STRICT;\n");

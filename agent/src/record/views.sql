@@ -42,7 +42,7 @@ CREATE VIEW statements AS SELECT
     r.bytes AS bytes_out, a.bytes AS bytes_in, coalesce(a.masked, 0) AS masked, m.text AS masks,
     CASE a.status WHEN 0 THEN 'done' WHEN 1 THEN 'error' WHEN 2 THEN 'cut' END AS status,
     lower(hex(r.approval)) AS approval_id, s.started_boot_ns + (r.time_ns - s.started_ns + r.drift_ns) AS boot_ns,
-    p.workload, s.person, s.scope, s.target, s.dest_addr, s.dest_port, r.session, r.seq
+    p.workload, s.person, s.scope, s.target, s.dest_addr, s.dest_port, r.session, r.seq, r.parameters
   FROM request r JOIN session s ON s.seq = r.session JOIN process p ON p.seq = s.process
     LEFT JOIN response a ON a.session = r.session AND a.n = r.n
     LEFT JOIN words k ON k.seq = r.kind LEFT JOIN words t ON t.seq = r.statement

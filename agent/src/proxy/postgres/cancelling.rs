@@ -54,6 +54,7 @@ pub(super) async fn serve(setting: &Setting<'_>, request: &[u8], server: &mut Up
         at: now,
         kind: Arc::from("cancel"),
         statement: None,
+        parameters: None,
         decision,
         policies: verdict.recorded().map(Arc::from),
         facts: serde_json::to_string(&*facts).ok().map(Arc::from),

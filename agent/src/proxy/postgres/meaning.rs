@@ -1,5 +1,6 @@
 //! What a text means, as far as policies, masking and the record are concerned.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::{Deref, Range};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,8 +37,10 @@ pub(super) struct Meaning {
     pub(super) facts: Arc<Execute>,
     /// The same, as they are recorded.
     pub(super) recorded: Arc<str>,
-    /// The text, what is protected in it masked.
+    /// The text, what is protected in it masked; its shape, where that stands for many texts.
     pub(super) statement: Arc<str>,
+    /// The constants of a text whose shape is recorded, masked as they have to be.
+    pub(super) constants: Option<Box<str>>,
     essence: Arc<Essence>,
 }
 
@@ -77,7 +80,7 @@ pub(super) struct Essence {
     /// Whether it looks at anything that the catalog describes.
     pub(super) touches: bool,
     /// Where constants are, and whether each is protected.
-    constants: Vec<(Range<usize>, bool)>,
+    places: Vec<(Range<usize>, bool)>,
     /// Facts of other lengths, and as they are recorded.
     sizes: Mutex<Vec<OfSize>>,
 }
@@ -136,10 +139,11 @@ impl Meaning {
             unlists: Unlisted::Any,
             changes_catalog: true,
             touches: false,
-            constants: Vec::new(),
+            places: Vec::new(),
             sizes: Mutex::default(),
         };
-        Self { text: text.into(), facts: Arc::new(facts), recorded, statement: unread, essence: Arc::new(essence) }
+        let (text, facts, essence) = (text.into(), Arc::new(facts), Arc::new(essence));
+        Self { text, facts, recorded, statement: unread, constants: None, essence }
     }
 
     /// Of a text that no parser reads.
@@ -194,32 +198,38 @@ impl Meaning {
             unlists,
             changes_catalog: understood.iter().any(|one| one.changes_catalog),
             touches: understood.iter().any(touches),
-            constants: literals,
+            places: literals,
             sizes: Mutex::default(),
         };
-        let constants = essence.constants.iter().map(|(at, hide)| (at.clone(), *hide));
-        let statement = statement(text, constants, place.protection.classes()).into();
-        let recorded = recorded(&facts);
-        Self { text: text.as_bytes().into(), facts: Arc::new(facts), recorded, statement, essence: Arc::new(essence) }
+        let places = essence.places.iter().map(|(at, hide)| (at.clone(), *hide));
+        let statement = statement(text, places, place.protection.classes()).into();
+        let (text, recorded) = (text.as_bytes().into(), recorded(&facts));
+        Self { text, facts: Arc::new(facts), recorded, statement, constants: None, essence: Arc::new(essence) }
     }
 
     /// What another text means that differs from this one in its constants, which are there; `None` if that cannot be told.
     pub(super) fn of_like(&self, text: &str, constants: &[Range<usize>], classes: &Classes) -> Option<Self> {
         // Of these, a constant may be the name of something.
         let by_value = !self.settings.is_empty() || !self.uses.is_empty() || !self.deeds.is_empty();
-        if by_value || constants.len() != self.constants.len() || self.unreadable.is_some() {
+        if by_value || constants.len() != self.places.len() || self.unreadable.is_some() {
             return None;
         }
-        let constants = constants.iter().zip(&self.constants).map(|(at, (_, hide))| (at.clone(), *hide));
-        let statement = statement(text, constants, classes).into();
+        let places = constants.iter().zip(&self.places).map(|(at, (_, hide))| (at.clone(), *hide));
+        let mut written = String::new();
+        for part in places.map(|place| shown(text, place, classes)) {
+            let comma = if written.is_empty() { "" } else { ", " };
+            written.push_str(comma);
+            written.push_str(&part);
+        }
         let (facts, recorded) = self.sized(text.len() as u64);
-        let essence = Arc::clone(&self.essence);
-        Some(Self { text: text.as_bytes().into(), facts, recorded, statement, essence })
+        let (statement, essence) = (Arc::clone(&self.shape), Arc::clone(&self.essence));
+        let (text, constants) = (text.as_bytes().into(), Some(written.into()));
+        Some(Self { text, facts, recorded, statement, constants, essence })
     }
 
     /// Whether the constants of its text are where these are: then others like it can be told by theirs.
     pub(super) fn has_constants(&self, constants: &[Range<usize>]) -> bool {
-        constants.iter().eq(self.constants.iter().map(|(at, _)| at))
+        constants.iter().eq(self.places.iter().map(|(at, _)| at))
     }
 
     /// The facts of a request of so many bytes, and as they are recorded.
@@ -281,11 +291,12 @@ impl Meaning {
             unlists: self.unlists.clone(),
             changes_catalog: self.changes_catalog || named.iter().any(|(_, inner)| inner.changes_catalog),
             touches: true,
-            constants: Vec::new(),
+            places: Vec::new(),
             sizes: Mutex::default(),
         };
         let (text, statement, recorded) = (self.text.clone(), Arc::clone(&self.statement), recorded(&facts));
-        Self { text, facts: Arc::new(facts), recorded, statement, essence: Arc::new(essence) }
+        let constants = self.constants.clone();
+        Self { text, facts: Arc::new(facts), recorded, statement, constants, essence: Arc::new(essence) }
     }
 
     /// The facts of a request that has so many bytes besides the text, and as they are recorded.
@@ -296,16 +307,18 @@ impl Meaning {
 
 /// The text as it is recorded: constants that are protected are left out, and what is found in others is masked.
 fn statement(text: &str, constants: impl Iterator<Item = (Range<usize>, bool)>, classes: &Classes) -> String {
-    let instead = |(at, hide): (Range<usize>, bool)| {
-        if hide {
-            return Some((at, HIDDEN.to_owned()));
-        }
-        let value = text.get(at.clone())?;
-        let found = classes.mask_found(&Context::default(), FieldType::Text, value.as_bytes())?;
-        Some((at, String::from_utf8_lossy(found.text().unwrap_or(HIDDEN.as_bytes())).into_owned()))
-    };
-    let parts: Vec<(Range<usize>, String)> = constants.filter_map(instead).collect();
+    let parts: Vec<(Range<usize>, String)> =
+        constants.map(|place| (place.0.clone(), shown(text, place, classes).into_owned())).collect();
     replaced(text, parts.iter().map(|(at, instead)| (at, instead.as_str())))
+}
+
+/// One constant as it is recorded.
+fn shown<'t>(text: &'t str, (at, hide): (Range<usize>, bool), classes: &Classes) -> Cow<'t, str> {
+    let Some(value) = text.get(at).filter(|_| !hide) else { return HIDDEN.into() };
+    match classes.mask_found(&Context::default(), FieldType::Text, value.as_bytes()) {
+        Some(found) => String::from_utf8_lossy(found.text().unwrap_or(HIDDEN.as_bytes())).into_owned().into(),
+        None => value.into(),
+    }
 }
 
 fn recorded(facts: &Execute) -> Arc<str> {

@@ -114,7 +114,9 @@ impl Talk<'_> {
             // It comes with other constants the next time.
             Some(cut) => {
                 self.known.remember(&cut.pattern, &meaning);
-                return Ok(meaning);
+                let own = std::str::from_utf8(sql).ok();
+                let own = own.and_then(|text| meaning.of_like(text, &cut.constants, &self.classes));
+                return Ok(own.map_or(meaning, Arc::new));
             }
             None if shared && sql.len() <= LONGEST => self.known.remember(sql, &meaning),
             None => {}

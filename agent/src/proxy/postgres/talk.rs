@@ -61,6 +61,18 @@ struct Matter {
     prepares: bool,
 }
 
+impl Matter {
+    /// Constants of the text and parameters, as they are recorded.
+    fn parameters_written(&self) -> Option<String> {
+        match (&self.meaning.constants, &self.written) {
+            (None, None) => None,
+            (Some(constants), None) => Some(constants.to_string()),
+            (None, Some(written)) => Some(written.clone()),
+            (Some(constants), Some(written)) => Some(format!("{constants}; {written}")),
+        }
+    }
+}
+
 /// A request that may go on.
 struct Leaving<'a> {
     cleared: Cleared<'a>,
@@ -451,6 +463,7 @@ impl<'a> Talk<'a> {
             at: Timestamps::now(),
             kind: "startup".into(),
             statement: Some(format!("database {} as {role}", self.database).into()),
+            parameters: None,
             decision: Decision::Allow,
             policies: None,
             facts: None,
@@ -495,23 +508,18 @@ impl<'a> Talk<'a> {
             at,
             kind: Arc::clone(&matter.meaning.kind),
             statement: Some(Arc::clone(&matter.meaning.statement)),
+            parameters: matter.parameters_written().map(Arc::from),
             decision,
             policies: verdict.recorded().map(Arc::from),
             facts: Some(facts),
             bytes: Some(bytes),
-            detail: self.detail(matter).map(Arc::from),
+            detail: self.detail().map(Arc::from),
             approval: None,
         })
     }
 
-    /// What else there is to say of a request: its parameters, and in which transaction of the session it runs.
-    fn detail(&self, matter: &Matter) -> Option<String> {
-        let block = self.session.status() != Status::Idle;
-        match (&matter.written, block) {
-            (None, false) => None,
-            (Some(written), false) => Some(format!("parameters {written}")),
-            (None, true) => Some(format!("transaction {}", self.transactions)),
-            (Some(written), true) => Some(format!("transaction {}; parameters {written}", self.transactions)),
-        }
+    /// In which transaction of the session it runs.
+    fn detail(&self) -> Option<String> {
+        (self.session.status() != Status::Idle).then(|| format!("transaction {}", self.transactions))
     }
 }

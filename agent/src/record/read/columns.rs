@@ -128,6 +128,7 @@ const MEANINGS: &[(&str, &str)] = &[
     ("session", "seq of the row of sessions it belongs to."),
     ("sequence", "Counts the requests of a session from zero."),
     ("statement", "The statement's shape, literals masked."),
+    ("parameters", "What it was run with: constants of the statement in order, then parameters by number; masked."),
     ("rows", "Rows returned or changed."),
     ("error", "The upstream's error, masked."),
     ("duration_ms", "From the request to the end of the response, milliseconds."),

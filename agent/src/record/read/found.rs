@@ -172,6 +172,8 @@ pub struct StatementRow {
     pub kind: Option<String>,
     /// Its shape, literals masked.
     pub statement: Option<String>,
+    /// What it was run with, masked.
+    pub parameters: Option<String>,
     /// `allow`, `deny`, `would-deny`, `held`.
     pub decision: String,
     /// In a sentence, why.
@@ -271,6 +273,7 @@ pub(super) fn statement_row(row: &Row<'_>) -> rusqlite::Result<StatementRow> {
         time_ns: row.get("time_ns")?,
         kind: row.get("kind")?,
         statement: row.get("statement")?,
+        parameters: row.get("parameters")?,
         decision: row.get("decision")?,
         detail: row.get("detail")?,
         policies: json(row, "policies")?,

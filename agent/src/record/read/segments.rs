@@ -33,6 +33,8 @@ pub(super) struct Segment {
     path: PathBuf,
     /// Names of the indexes there are: what an older version wrote has fewer.
     indexes: HashSet<String>,
+    /// Columns of the table of requests.
+    columns: HashSet<String>,
 }
 
 impl Store {
@@ -152,10 +154,18 @@ impl Segment {
             return Ok(None);
         }
         conn.set_prepared_statement_cache_capacity(STATEMENTS);
-        let mut segment = Self { conn, path: path.to_owned(), indexes: HashSet::new() };
+        let columns = HashSet::new();
+        let mut segment = Self { conn, path: path.to_owned(), indexes: HashSet::new(), columns };
+        let columns = "SELECT name FROM pragma_table_info('request')";
+        segment.columns = segment.rows(columns, Vec::new(), |row| row.get(0))?.into_iter().collect();
         let names = "SELECT name FROM sqlite_schema WHERE type = 'index'";
         segment.indexes = segment.rows(names, Vec::new(), |row| row.get(0))?.into_iter().collect();
         Ok(Some(segment))
+    }
+
+    /// Whether requests have their parameters: the first layout had none.
+    pub(super) fn has_parameters(&self) -> bool {
+        self.columns.contains("parameters")
     }
 
     /// Whether there is such an index.

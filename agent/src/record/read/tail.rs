@@ -11,7 +11,7 @@ use super::found::{ApprovalRow, EventRow, SessionRow, StatementRow, event_row, s
 use super::list::{SESSION_COLUMNS, SESSION_TABLES};
 use super::one::{APPROVAL_COLUMNS, step};
 use super::segments::{Segment, Store};
-use super::statements::{STATEMENT_COLUMNS, STATEMENT_TABLES, STATEMENT_WORDS};
+use super::statements::{STATEMENT_TABLES, STATEMENT_WORDS, statement_columns};
 
 /// Records looked at in one step, so that a burst does not take all memory.
 const STEP: i64 = 4096;
@@ -204,7 +204,7 @@ impl Step<'_> {
         let mut sql = self.within("r.seq");
         self.statement(&mut sql);
         let tables = format!("request r {STATEMENT_TABLES} {STATEMENT_WORDS}");
-        let columns = format!("{STATEMENT_COLUMNS}, r.seq AS at");
+        let columns = format!("{}, r.seq AS at", statement_columns(&self.segment));
         self.add(&columns, &tables, sql, |row| Ok(Followed::Statement(statement_row(row)?)))
     }
 
@@ -217,7 +217,7 @@ impl Step<'_> {
             "response a CROSS JOIN request r ON r.session = a.session AND r.n = a.n
             CROSS JOIN session s ON s.seq = r.session CROSS JOIN process p ON p.seq = s.process {STATEMENT_WORDS}"
         );
-        let columns = format!("{STATEMENT_COLUMNS}, a.seq AS at");
+        let columns = format!("{}, a.seq AS at", statement_columns(&self.segment));
         self.add(&columns, &tables, sql, |row| Ok(Followed::Response(statement_row(row)?)))
     }
 

@@ -23,6 +23,7 @@ pub(crate) fn request(session: SessionId, n: u64, statement: &str, decision: Dec
         at: at(10 + u32::try_from(n).unwrap()),
         kind: statement.split(' ').next().unwrap().into(),
         statement: Some(statement.into()),
+        parameters: None,
         decision,
         policies: Some(r#"["p1"]"#.into()),
         facts: Some(r#"{"reads":[{"database":"shop","schema":"public","table":"orders"}],"writes":[]}"#.into()),

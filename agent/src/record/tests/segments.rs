@@ -24,6 +24,7 @@ pub(super) fn request(session: SessionId, n: u64) -> RequestRecord {
         at: at(10),
         kind: Arc::from("select"),
         statement: Some(Arc::from("SELECT name FROM people WHERE id = $1")),
+        parameters: None,
         decision: Decision::Allow,
         policies: Some(Arc::from("[\"p1\"]")),
         facts: None,
