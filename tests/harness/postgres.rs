@@ -160,8 +160,8 @@ impl Postgres {
         self.addr
     }
 
-    /// What clients of a role have in their environment, as libpq names it.
-    pub fn environment(&self, role: Role) -> [(&'static str, String); 6] {
+    /// What clients of a role have in their environment, as libpq names it. Without TLS, unless they set it otherwise.
+    pub fn environment(&self, role: Role) -> [(&'static str, String); 7] {
         [
             ("PGHOST", self.addr.ip().to_string()),
             ("PGPORT", self.addr.port().to_string()),
@@ -169,6 +169,7 @@ impl Postgres {
             ("PGPASSWORD", role.password()),
             ("PGDATABASE", DATABASE.to_owned()),
             ("PGCONNECT_TIMEOUT", "15".to_owned()),
+            ("PGSSLMODE", "disable".to_owned()),
         ]
     }
 

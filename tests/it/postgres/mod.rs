@@ -54,11 +54,12 @@ impl World {
         Client::start_with(command.args(["-XqAt", "-f", "-"]), script).end_within(LONG)
     }
 
-    /// The requests of a session, in order.
+    /// The requests of a session after its beginning, in order.
     fn statements(&self, session: &Record) -> Vec<Record> {
         let shown = self.daemon.store().show(session);
         let requests = shown["statements"].as_array();
-        requests.unwrap_or_else(|| panic!("no statements: {shown:#}")).clone()
+        let requests = requests.unwrap_or_else(|| panic!("no statements: {shown:#}"));
+        requests.iter().filter(|one| one["kind"] != "startup").cloned().collect()
     }
 
     /// The only session, as soon as it has ended.

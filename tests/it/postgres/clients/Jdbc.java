@@ -29,6 +29,7 @@ public class Jdbc {
         Properties properties = new Properties();
         properties.setProperty("user", System.getenv("PGUSER"));
         properties.setProperty("password", System.getenv("PGPASSWORD"));
+        properties.setProperty("sslmode", System.getenv("PGSSLMODE"));
         properties.setProperty("preferQueryMode", mode);
         properties.setProperty("prepareThreshold", "3");
         String place = System.getenv("PGHOST") + ":" + System.getenv("PGPORT") + "/" + System.getenv("PGDATABASE");
