@@ -143,9 +143,10 @@ fn behaviour_of_results_larger_than_memory() {
     };
     run("SELECT 1", 2);
     let before = peak(&world);
+    // Sixteen times less than what passes through.
     run("COPY (SELECT repeat('x', 999) FROM generate_series(1, 1000000)) TO STDOUT", 1_000_000_000);
     let after = peak(&world);
-    assert!(after < before + 16 * 1024, "the daemon grew from {before} KiB to {after} KiB");
+    assert!(after < before + 64 * 1024, "the daemon grew from {before} KiB to {after} KiB");
     // One row is gathered, up to a limit.
     run("SELECT repeat('x', 60000000)", 60_000_001);
     let session = last(&world);
