@@ -32,9 +32,6 @@ impl Talk<'_> {
         let shape = if matches!(message, Backend::Row(_)) { self.session.shape() } else { None };
         let before = self.session.status();
         let answer = self.session.backend(message).map_err(|error| Fault::Protocol(Who::Server, error))?;
-        if let Some(open) = answer.request.and_then(|number| self.ledger.open(number)) {
-            open.bytes += bytes.len() as u64;
-        }
         match &answer.fate {
             Fate::Pass => {
                 let before = client.len();
@@ -107,6 +104,19 @@ impl Talk<'_> {
         }
     }
 
+    /// The type of the messages that nobody looks into now: rows of a result, or data of a COPY, that pass as they are.
+    pub(super) fn passes(&mut self) -> Option<u8> {
+        if self.keeping.is_some() {
+            return None;
+        }
+        let open = self.ledger.first()?;
+        match (&open.masks, &open.copying, open.copies) {
+            (_, None, true) => Some(b'd'),
+            (Some(masks), None, false) if !masks.is_busy() => Some(b'D'),
+            _ => None,
+        }
+    }
+
     /// Passes what the client may see of a message.
     fn show(
         &mut self,
@@ -165,7 +175,7 @@ impl Talk<'_> {
         let rows = tag.rows().unwrap_or_default();
         open.rows += rows;
         open.completed += 1;
-        open.masks = None;
+        (open.masks, open.copies) = (None, false);
         if tag.ends_transaction() {
             self.taken_back = tag.command() == b"ROLLBACK";
         }
@@ -217,6 +227,7 @@ impl Talk<'_> {
             self.shelf.changed();
         }
         self.approved.clear();
+        self.block_changed = false;
     }
 
     /// Records what came back.

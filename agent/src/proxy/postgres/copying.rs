@@ -68,6 +68,7 @@ impl Talk<'_> {
     /// Data begins to come.
     pub(super) fn copies(&mut self, number: Option<Number>, response: &CopyResponse<'_>) -> Result<(), Fault> {
         let Some(open) = number.and_then(|number| self.ledger.open(number)) else { return Ok(()) };
+        open.copies = true;
         let (meaning, at) = (Arc::clone(&open.meaning), open.completed);
         let (output, copied) = (meaning.outputs.get(at), meaning.copied.get(at).and_then(Option::as_ref));
         if !self.looks_into(output) {
@@ -126,6 +127,7 @@ impl Talk<'_> {
     /// No more data comes.
     pub(super) fn copied_all(&mut self, number: Option<Number>, client: &mut Vec<u8>) -> Result<(), Fault> {
         let Some(open) = number.and_then(|number| self.ledger.open(number)) else { return Ok(()) };
+        open.copies = false;
         let Some(mut copying) = open.copying.take() else { return Ok(()) };
         let mut out = Vec::new();
         open.masked += copying.push(None, &mut out)?;

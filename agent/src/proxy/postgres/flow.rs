@@ -15,7 +15,7 @@ use super::{
     upstream::Upstream,
 };
 use crate::{
-    protocol::postgres::{Backend, Frame, Framer, Frontend, ProtocolError, auth::Authentication},
+    protocol::postgres::{Backend, Bulk, Frame, Framer, Frontend, ProtocolError, auth::Authentication},
     proxy::Totals,
 };
 
@@ -150,9 +150,16 @@ impl Flow<'_> {
         let protocol = |error: ProtocolError| Fault::Protocol(Who::Server, error);
         let mut any = false;
         while self.client.waiting() < HIGH {
+            if self.rows()? {
+                any = true;
+                continue;
+            }
+            let passes = self.talk.passes();
+            self.backend.deliver(if passes.is_some() { Bulk::Pieces } else { Bulk::Whole });
             let (input, own) = self.server.split();
             let Some(frame) = self.backend.next(input).map_err(protocol)? else { break };
             let consumed = frame.consumed();
+            self.talk.ledger.count(consumed);
             match frame {
                 Frame::Message { tag, body, bytes } => {
                     let message = Backend::decode(tag, body).map_err(protocol)?;
@@ -161,13 +168,31 @@ impl Flow<'_> {
                     }
                     self.talk.answer((&message, bytes), self.client.out(), own).await?;
                 }
-                Frame::Packet(_) | Frame::Begin { .. } | Frame::Piece { .. } => {
-                    return Err(protocol(ProtocolError::OutOfTurn));
+                // Longer than anybody gathers, and looked into by nobody.
+                Frame::Begin { tag, bytes, .. } => {
+                    let _ = self.talk.session.bulk(tag).map_err(protocol)?;
+                    self.client.out().extend_from_slice(bytes);
                 }
+                Frame::Piece { bytes, .. } => self.client.out().extend_from_slice(bytes),
+                Frame::Packet(_) => return Err(protocol(ProtocolError::OutOfTurn)),
             }
             self.server.take(consumed);
             any = true;
         }
         Ok(any)
+    }
+
+    /// Passes whole rows that nobody looks into, as many as there are in a row.
+    fn rows(&mut self) -> Result<bool, Fault> {
+        let Some(tag) = self.talk.passes() else { return Ok(false) };
+        let (bytes, count) = self.backend.rows(self.server.input(), tag);
+        if count == 0 {
+            return Ok(false);
+        }
+        let _ = self.talk.session.bulk(tag).map_err(|error| Fault::Protocol(Who::Server, error))?;
+        self.client.out().extend_from_slice(self.server.input().get(..bytes).unwrap_or_default());
+        self.talk.ledger.count(bytes);
+        self.server.take(bytes);
+        Ok(true)
     }
 }

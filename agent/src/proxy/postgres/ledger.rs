@@ -27,6 +27,8 @@ pub(super) struct Open {
     pub(super) masks: Option<Arc<Masks>>,
     /// What is done to the data that is copied now.
     pub(super) copying: Option<Copying>,
+    /// Whether data is copied to the client now.
+    pub(super) copies: bool,
     /// Statements of it that were answered.
     pub(super) completed: usize,
     /// Rows returned or changed, as the server says.
@@ -61,6 +63,7 @@ impl Ledger {
             meaning,
             masks,
             copying: None,
+            copies: false,
             completed: 0,
             rows: 0,
             bytes: 0,
@@ -73,6 +76,18 @@ impl Ledger {
     pub(super) fn open(&mut self, number: Number) -> Option<&mut Open> {
         // Answers come in order, so it is the first, or not among them.
         self.open.front_mut().filter(|open| open.number == number)
+    }
+
+    /// The request that is answered now, if it is on the record.
+    pub(super) fn first(&self) -> Option<&Open> {
+        self.open.front()
+    }
+
+    /// Counts what came.
+    pub(super) fn count(&mut self, bytes: usize) {
+        if let Some(open) = self.open.front_mut() {
+            open.bytes += bytes as u64;
+        }
     }
 
     /// The request is answered.

@@ -22,6 +22,8 @@ use crate::{
 const HIDDEN: &str = "'***'";
 /// What stands for any constant in a shape.
 const BLANK: &str = "?";
+/// The first number of what users make (`FirstNormalObjectId`).
+const FIRST_NORMAL: u32 = 16_384;
 /// Most lengths of texts whose facts are kept.
 const MOST_SIZES: usize = 64;
 
@@ -144,6 +146,27 @@ impl Meaning {
         };
         let (text, facts, essence) = (text.into(), Arc::new(facts), Arc::new(essence));
         Self { text, facts, recorded, statement: unread, constants: None, essence }
+    }
+
+    /// Of a name that nobody was seen to make: what it runs may be anything.
+    pub(super) fn unseen(database: &str) -> Self {
+        let why = "it runs a statement or portal that was not seen to be made; prepare it again";
+        let mut unseen = Self::unknown(database, b"", "execute", Unknown::Plan.word());
+        if let Some(essence) = Arc::get_mut(&mut unseen.essence) {
+            essence.unreadable = Some(why.into());
+            essence.outputs = vec![Output::Undecided];
+        }
+        unseen
+    }
+
+    /// Of a call by a function's number. Those the server brings run no SQL of others.
+    pub(super) fn call(database: &str, function: u32) -> Self {
+        let mut call = Self::unknown(database, b"", "function call", Unknown::Function.word());
+        if let Some(essence) = Arc::get_mut(&mut call.essence).filter(|_| function < FIRST_NORMAL) {
+            (essence.deeds, essence.settings) = (Vec::new(), Vec::new());
+            (essence.unlists, essence.changes_catalog) = (Unlisted::default(), false);
+        }
+        call
     }
 
     /// Of a text that no parser reads.

@@ -147,13 +147,17 @@ async fn converse(setting: Setting<'_>, opened: Opened, entered: Entered, totals
     let backend = Framer::backend(opening::limits());
     let mut flow = Flow { client, server, frontend, backend, talk, totals, later: false };
     let ran = flow.run().await;
-    let Flow { client, server, mut talk, .. } = flow;
+    let Flow { mut client, server, mut talk, .. } = flow;
     for response in talk.ledger.cut() {
         // Recording has failed already, or will be said to where it is tried next.
         let _ = talk.respond(Some(response)).await;
     }
     match ran {
-        Ok(()) => (Outcome::Completed, None),
+        Ok(()) => {
+            // Who is gone already does not hear it.
+            let _ = tokio::time::timeout(Duration::from_secs(1), client.close()).await;
+            (Outcome::Completed, None)
+        }
         Err(fault) => end(Some(client), Some(&server), &fault).await,
     }
 }
@@ -170,7 +174,7 @@ async fn end(client: Option<Side<Stream>>, server: Option<&Upstream>, fault: &Fa
     if let Some(mut client) = client {
         client.out().extend_from_slice(&fault.response());
         // Who does not read its last message does without.
-        let _ = tokio::time::timeout(Duration::from_secs(1), client.drain()).await;
+        let _ = tokio::time::timeout(Duration::from_secs(1), client.close()).await;
         if fault.outcome() == Outcome::ClientReset {
             reset(client.stream().socket());
         }

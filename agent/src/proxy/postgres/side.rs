@@ -51,13 +51,24 @@ pub(super) struct Side<S> {
     taken: usize,
     output: Vec<u8>,
     sent: usize,
+    /// Whether what was written may still be inside the stream.
+    unflushed: bool,
     ended: bool,
     moved: u64,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Side<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self { stream, input: Vec::new(), taken: 0, output: Vec::new(), sent: 0, ended: false, moved: 0 }
+        Self {
+            stream,
+            input: Vec::new(),
+            taken: 0,
+            output: Vec::new(),
+            sent: 0,
+            unflushed: false,
+            ended: false,
+            moved: 0,
+        }
     }
 
     pub(super) fn stream(&self) -> &S {
@@ -148,11 +159,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Side<S> {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.sent += written;
+            self.unflushed = true;
         }
         if self.sent > 0 {
             self.sent = 0;
             give_back(&mut self.output);
+        }
+        if self.unflushed {
             ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.unflushed = false;
         }
         Poll::Ready(Ok(()))
     }
@@ -160,6 +175,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Side<S> {
     /// Writes everything that is to go.
     pub(super) async fn drain(&mut self) -> io::Result<()> {
         std::future::poll_fn(|cx| self.poll_drain(cx)).await
+    }
+
+    /// Says that nothing more comes, after everything that is to go.
+    pub(super) async fn close(&mut self) -> io::Result<()> {
+        self.drain().await?;
+        std::future::poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await
     }
 
     /// Reads once.

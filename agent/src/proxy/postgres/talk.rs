@@ -31,6 +31,7 @@ use crate::{
         notify::KeyData,
         query::Status,
         session::{Asked, Number, Passed, Request, Session, Turn},
+        sql::Transaction,
     },
     record::{Decision, Durability, RecordedRequest, RequestRecord, Timestamps},
 };
@@ -114,6 +115,8 @@ pub(super) struct Talk<'a> {
     pub(super) texts: HashMap<Box<[u8]>, Arc<Meaning>>,
     /// Whether anything is hidden from this workload, and when that was asked.
     pub(super) restricted: Option<(Version, u64, bool)>,
+    /// Whether the transaction block that is open changed anything.
+    pub(super) block_changed: bool,
     /// What is kept of results, where anything is.
     pub(super) keeping: Option<Keeping>,
     /// Transaction blocks that were begun.
@@ -152,6 +155,7 @@ impl<'a> Talk<'a> {
             known: Known::nothing(Arc::clone(&classes), Arc::clone(&setting.target)),
             naming: Naming::new(None, role),
             keeping: setting.session.and_then(|session| setting.proxy.recorder.tap(session)).map(Keeping::new),
+            block_changed: false,
             transactions: 0,
             ends_tls: false,
             database: database.into(),
@@ -216,9 +220,9 @@ impl<'a> Talk<'a> {
             Err(Unready::Catalog) => return Ok(Step::Catalog),
             Err(Unready::Answer) => return Ok(Step::Later),
             Err(Unready::Missing) => {
-                let why = "this statement or portal was not seen to be made; prepare it again";
-                self.deny(asked, &Fields { sqlstate: *b"26000", ..Fields::denied(why) })?;
-                return Ok(Step::Taken);
+                let meaning = Arc::new(Meaning::unseen(&self.database));
+                let prepares = matches!(asked.request(), Request::Bind { .. });
+                Matter { meaning, parameters: Vec::new(), written: None, prepares }
             }
         };
         if self.asks_first(&asked, &matter.meaning, server)? {
@@ -296,9 +300,7 @@ impl<'a> Talk<'a> {
             Request::Replication { command } => {
                 plain(Arc::new(Meaning::unknown(&self.database, command, "replication", "replication")), false)
             }
-            Request::FunctionCall(_) => {
-                plain(Arc::new(Meaning::unknown(&self.database, b"", "function call", "function")), false)
-            }
+            Request::FunctionCall(call) => plain(Arc::new(Meaning::call(&self.database, call.function)), false),
             // Routine; asked of nobody.
             Request::DescribeStatement(_) | Request::DescribePortal(_) | Request::Close(_) | Request::CopyData(_) => {
                 return Err(Unready::Missing);
@@ -433,7 +435,7 @@ impl<'a> Talk<'a> {
     ) -> Result<RecordedRequest<'m>, Fault> {
         let Leaving { cleared, bytes, recorded, approval } = leaving;
         let decision = if cleared.verdict().allows() { Decision::Allow } else { Decision::WouldDeny };
-        let durability = if matter.meaning.changes { Durability::BeforeForward } else { Durability::Batched };
+        let durability = self.durability(&matter.meaning);
         let approval = approval.map(|(_, id)| *id.as_bytes());
         let record = self.entry(matter, (decision, cleared.verdict()), (recorded, bytes), now);
         let Some(record) = record else { return Ok(RecordedRequest::unrecorded(cleared)) };
@@ -444,6 +446,25 @@ impl<'a> Talk<'a> {
                 OnFailure::Deny => Err(error.into()),
                 OnFailure::Allow => Ok(RecordedRequest::unrecorded(cleared)),
             },
+        }
+    }
+
+    /// When a request may go on. What is changed inside a transaction block stays only if the block is committed: until then
+    /// its record need not be on the disk, and is before the record of the COMMIT.
+    fn durability(&mut self, meaning: &Meaning) -> Durability {
+        if !meaning.changes {
+            return Durability::Batched;
+        }
+        let outside = |kind: &String| matches!(kind.as_str(), "program" | "file");
+        let stays = meaning.facts.opaque || meaning.facts.kinds.iter().flatten().any(outside);
+        let in_block = self.session.status() == Status::Block && self.session.idle() && meaning.outputs.len() == 1;
+        match (in_block, meaning.transactions.first()) {
+            (true, None) if !stays => {
+                self.block_changed = true;
+                Durability::Batched
+            }
+            (true, Some(Transaction::Commit { .. })) if !self.block_changed => Durability::Batched,
+            _ => Durability::BeforeForward,
         }
     }
 

@@ -152,7 +152,6 @@ mod tests {
             "select interval '1 day'",
             "with a as (select 1) select 2",
             "select 1 as \"x\"",
-            "select '\\'",
         ] {
             assert_eq!(pattern(text), None, "{text}");
         }

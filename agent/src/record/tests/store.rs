@@ -119,7 +119,7 @@ fn the_views_are_what_auditors_were_promised() {
         columns("statements"),
         "session_id sequence time time_ns protocol kind statement decision rows error duration_ms policies facts detail \
          bytes_out bytes_in masked masks status approval_id boot_ns workload person scope target dest_addr dest_port \
-         session seq"
+         session seq parameters"
     );
     assert_eq!(
         columns("approvals"),
