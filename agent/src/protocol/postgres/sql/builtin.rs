@@ -60,8 +60,8 @@ pub const DANGEROUS: &[Danger] = &[
     danger("dblink_get_result", RUN, Nature::Runs),
     danger("dblink_open", RUN, Nature::Runs),
     danger("dblink_send_query", RUN, Nature::Runs),
-    danger("lo_creat", WRITE, Nature::Plain),
-    danger("lo_create", WRITE, Nature::Plain),
+    danger("lo_creat", WRITE, Nature::Sink),
+    danger("lo_create", WRITE, Nature::Sink),
     danger("lo_export", FILE, Nature::Reads),
     danger("lo_from_bytea", WRITE, Nature::Sink),
     danger("lo_get", READ, Nature::Reads),
@@ -73,17 +73,17 @@ pub const DANGEROUS: &[Danger] = &[
     danger("lo_unlink", &[Kind::Write, Kind::Destructive], Nature::Plain),
     danger("loread", READ, Nature::Reads),
     danger("lowrite", WRITE, Nature::Sink),
-    danger("pg_advisory_lock", SESSION, Nature::Plain),
-    danger("pg_advisory_lock_shared", SESSION, Nature::Plain),
-    danger("pg_advisory_xact_lock", SESSION, Nature::Plain),
-    danger("pg_advisory_xact_lock_shared", SESSION, Nature::Plain),
+    danger("pg_advisory_lock", SESSION, Nature::Sink),
+    danger("pg_advisory_lock_shared", SESSION, Nature::Sink),
+    danger("pg_advisory_xact_lock", SESSION, Nature::Sink),
+    danger("pg_advisory_xact_lock_shared", SESSION, Nature::Sink),
     danger("pg_backup_start", FILE, Nature::Plain),
     danger("pg_backup_stop", FILE, Nature::Plain),
     danger("pg_cancel_backend", STOP, Nature::Plain),
-    danger("pg_copy_logical_replication_slot", SESSION, Nature::Plain),
-    danger("pg_copy_physical_replication_slot", SESSION, Nature::Plain),
-    danger("pg_create_logical_replication_slot", SESSION, Nature::Plain),
-    danger("pg_create_physical_replication_slot", SESSION, Nature::Plain),
+    danger("pg_copy_logical_replication_slot", SESSION, Nature::Sink),
+    danger("pg_copy_physical_replication_slot", SESSION, Nature::Sink),
+    danger("pg_create_logical_replication_slot", SESSION, Nature::Sink),
+    danger("pg_create_physical_replication_slot", SESSION, Nature::Sink),
     danger("pg_create_restore_point", FILE, Nature::Plain),
     danger("pg_current_logfile", FILE, Nature::Plain),
     danger("pg_cursor", READ, Nature::Reads),
@@ -122,7 +122,7 @@ pub const DANGEROUS: &[Danger] = &[
     danger("pg_read_file_old", FILE, Nature::Reads),
     danger("pg_reload_conf", STOP, Nature::Plain),
     danger("pg_replication_origin_advance", SESSION, Nature::Plain),
-    danger("pg_replication_origin_create", SESSION, Nature::Plain),
+    danger("pg_replication_origin_create", SESSION, Nature::Sink),
     danger("pg_replication_origin_drop", STOP, Nature::Plain),
     danger("pg_replication_slot_advance", STOP, Nature::Plain),
     danger("pg_rotate_logfile", SESSION, Nature::Plain),
@@ -142,6 +142,10 @@ pub const DANGEROUS: &[Danger] = &[
     danger("pg_stop_backup", FILE, Nature::Plain),
     danger("pg_switch_wal", SESSION, Nature::Plain),
     danger("pg_terminate_backend", STOP, Nature::Plain),
+    danger("pg_try_advisory_lock", SESSION, Nature::Sink),
+    danger("pg_try_advisory_lock_shared", SESSION, Nature::Sink),
+    danger("pg_try_advisory_xact_lock", SESSION, Nature::Sink),
+    danger("pg_try_advisory_xact_lock_shared", SESSION, Nature::Sink),
     danger("pg_wal_replay_pause", STOP, Nature::Plain),
     danger("pg_wal_replay_resume", STOP, Nature::Plain),
     danger("query_to_xml", RUN, Nature::Runs),
@@ -151,6 +155,7 @@ pub const DANGEROUS: &[Danger] = &[
     danger("schema_to_xml_and_xmlschema", READ, Nature::Reads),
     danger("schema_to_xmlschema", READ, Nature::Reads),
     danger("set_config", SESSION, Nature::Sink),
+    danger("setseed", SESSION, Nature::Sink),
     danger("setval", WRITE, Nature::Sink),
     danger("table_to_xml", READ, Nature::Reads),
     danger("table_to_xml_and_xmlschema", READ, Nature::Reads),
@@ -164,6 +169,19 @@ pub const DANGEROUS: &[Danger] = &[
 pub(super) fn find(name: &str) -> Option<&'static Danger> {
     let at = DANGEROUS.binary_search_by(|danger| danger.name.cmp(name)).ok()?;
     DANGEROUS.get(at)
+}
+
+/// Settings that take any text and that every server has: what code put there comes back. Lower case.
+const ANY_TEXT: [&str; 1] = ["application_name"];
+
+/// Whether a setting may hold what code put there: those with a dot in their names are anybody's.
+pub(super) fn is_anybodys(setting: &str) -> bool {
+    setting.contains('.') || ANY_TEXT.iter().any(|name| setting.eq_ignore_ascii_case(name))
+}
+
+/// The server's own relations that show its files.
+pub(super) fn shows_files(table: &str) -> bool {
+    matches!(table, "pg_hba_file_rules" | "pg_ident_file_mappings" | "pg_file_settings")
 }
 
 /// Columns of the server's own relations that show what users stored or asked.

@@ -17,6 +17,7 @@ const KINDS: &[(&str, &str)] = &[
     ("INSERT INTO users VALUES (1)", "insert: write"),
     ("INSERT INTO users SELECT * FROM users", "insert: read write"),
     ("UPDATE users SET id = 1", "update: write"),
+    ("UPDATE pg_class SET relname = 'x'", "update: write ddl dcl"),
     ("DELETE FROM users", "delete: write destructive"),
     ("DELETE FROM users RETURNING id", "delete: read write destructive"),
     ("WITH d AS (DELETE FROM users RETURNING 1) SELECT 1", "select: read write destructive"),

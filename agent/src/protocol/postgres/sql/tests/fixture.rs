@@ -62,7 +62,7 @@ const FUNCTIONS: &[(&str, &str, &str, &str, &str)] = &[
     ),
     (
         "pg_catalog",
-        "random set_config pg_notify pg_terminate_backend pg_sleep nextval lo_import lo_get",
+        "random set_config pg_notify pg_terminate_backend pg_sleep nextval lo_import lo_get pg_advisory_lock",
         "v",
         "internal",
         "25",

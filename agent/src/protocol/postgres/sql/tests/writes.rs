@@ -37,6 +37,7 @@ fn stored_from_stored() {
             ("COPY (SELECT leak(1)) TO PROGRAM 'x'", "nowhere<?"),
             ("SELECT set_config('a.b', ssn, false) FROM users", "nowhere<users.ssn"),
             ("SELECT pg_notify('c', ssn) FROM users", "nowhere<users.ssn"),
+            ("SELECT pg_advisory_lock(ssn::int) FROM users", "nowhere<users.ssn"),
             ("ALTER TABLE users ALTER note TYPE text USING ssn", "users.note<users.ssn"),
             ("ALTER TABLE users ADD x text GENERATED ALWAYS AS (ssn) STORED", "users.x<users.ssn"),
             ("INSERT INTO nowhere (a) SELECT ssn FROM users", ".nowhere.a<users.ssn"),

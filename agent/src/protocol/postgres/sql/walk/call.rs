@@ -54,8 +54,7 @@ impl Walker<'_> {
             self.set_config(&call.args);
         }
         if name.last() == Some(&"current_setting") {
-            // Settings with a dot in their names are anybody's to write to.
-            let is_ours = call.args.first().and_then(constant_text).is_some_and(|name| !name.contains('.'));
+            let is_ours = call.args.first().and_then(constant_text).is_some_and(|name| !builtin::is_anybodys(&name));
             if !is_ours {
                 self.applied(&name, Val::default());
                 return self.undecided(Unknown::DynamicSql);

@@ -6,7 +6,8 @@ use pg_query::protobuf::{
     ResTarget, ReturningClause, ReturningOptionKind, UpdateStmt,
 };
 
-use super::super::facts::{Column, Kind, Name, Relation, Unknown};
+use super::super::facts::{Change, Column, Kind, Name, Relation, Unknown};
+use super::super::names::Unlisted;
 use super::super::trace::{Trace, Val};
 use super::resolve::Meant;
 use super::scope::{Field, Item, Outer, Scope};
@@ -29,6 +30,13 @@ impl Walker<'_> {
                 if let Some(found) = self.catalog.table(table) {
                     if found.rules {
                         self.doubt(Unknown::Rule);
+                    }
+                    // What the server knows of objects, of rights and of settings, written by hand.
+                    if found.is_system() {
+                        self.facts.kinds.extend([Kind::Ddl, Kind::Dcl]);
+                        self.facts.settings.push(Change::Opaque);
+                        self.facts.changes_catalog = true;
+                        self.facts.unlists = Unlisted::Any;
                     }
                     // A view that is written to passes it on.
                     if found.view.is_some() {

@@ -8,7 +8,7 @@ use pg_query::protobuf::{
 use super::super::facts::{Unknown, Use};
 use super::super::trace::{Trace, Val};
 use super::scope::{Item, Outer};
-use super::tree::{is_star, word, words};
+use super::tree::{is_star, is_string, word, words};
 use super::{GROWTH, RED_ZONE, Walker};
 
 /// Operators whose result says how two values compare, and is neither of them.
@@ -151,17 +151,18 @@ impl Walker<'_> {
         let Some(type_name) = &cast.type_name else { return value };
         self.type_name(type_name);
         let name = type_name.names.last().and_then(word).unwrap_or_default();
-        if self.catalog.casts_by_code(name) && !value.trace.is_nothing() {
+        // A string is read by its type, and by no cast.
+        let is_text = cast.arg.as_deref().is_some_and(is_string);
+        if self.catalog.casts_by_code(name) && !is_text {
             self.opaque();
             return self.undecided(Unknown::Function);
         }
         value
     }
 
-    /// Lengths and precisions are constants that hold no data.
+    /// Lengths and precisions are constants that hold no data; bounds of arrays are not even those.
     pub(super) fn type_name(&mut self, type_name: &TypeName) {
         self.beside(&type_name.typmods, None);
-        self.beside(&type_name.array_bounds, None);
     }
 
     fn case(&mut self, case: &CaseExpr, scope: Outer<'_>) -> Val {

@@ -8,8 +8,9 @@ use pg_query::protobuf::{
     Alias, JoinExpr, Node, RangeFunction, RangeSubselect, RangeTableFunc, RangeTableSample, RangeVar,
 };
 
+use super::super::builtin;
 use super::super::catalog::{SYSTEM, Shape};
-use super::super::facts::{Name, Unknown};
+use super::super::facts::{Kind, Name, Unknown};
 use super::super::trace::Val;
 use super::resolve::Meant;
 use super::scope::{Field, Item, MOST_FIELDS, Outer, Scope};
@@ -75,6 +76,10 @@ impl Walker<'_> {
         match self.relation(range) {
             Meant::Table(table) => {
                 self.facts.reads.insert(table);
+                if self.catalog.table(table).is_some_and(|found| found.is_system() && builtin::shows_files(&found.name))
+                {
+                    self.facts.kinds.insert(Kind::File);
+                }
                 self.table_item(table)
             }
             Meant::Stranger(relation) => {

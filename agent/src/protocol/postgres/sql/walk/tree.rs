@@ -35,6 +35,16 @@ pub(super) fn constant_text(node: &Node) -> Option<String> {
     }
 }
 
+/// Whether it is a string constant, whose type is yet to be found, or a null.
+pub(super) fn is_string(node: &Node) -> bool {
+    match &node.node {
+        Some(NodeEnum::AConst(constant)) => {
+            matches!(constant.val, None | Some(a_const::Val::Sval(_)))
+        }
+        Some(_) | None => false,
+    }
+}
+
 /// An integer constant: a position, in ORDER BY and GROUP BY.
 pub(super) fn position(node: &Node) -> Option<usize> {
     match &node.node {

@@ -8,6 +8,7 @@ use pg_query::protobuf::{
     VariableSetKind, VariableSetStmt,
 };
 
+use super::super::super::builtin;
 use super::super::super::facts::{Change, Deed, Kind, Lineage, Output, Transaction, Unknown, Use};
 use super::super::super::names::quoted;
 use super::super::super::trace::{Trace, Val};
@@ -154,8 +155,7 @@ impl Walker<'_> {
     }
 
     fn shown(&mut self, name: &str) {
-        // Settings with a dot in their names are anybody's to write to.
-        let value = if name.contains('.') { Lineage::Undecided } else { Lineage::nothing() };
+        let value = if builtin::is_anybodys(name) { Lineage::Undecided } else { Lineage::nothing() };
         self.facts.output = match name {
             "all" => Output::Columns(vec![value; 3]),
             _ => Output::Columns(vec![value]),
