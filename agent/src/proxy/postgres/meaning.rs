@@ -233,7 +233,8 @@ impl Meaning {
     /// What another text means that differs from this one in its constants, which are there; `None` if that cannot be told.
     pub(super) fn of_like(&self, text: &str, constants: &[Range<usize>], classes: &Classes) -> Option<Self> {
         // Of these, a constant may be the name of something.
-        let by_value = !self.settings.is_empty() || !self.uses.is_empty() || !self.deeds.is_empty();
+        let asks_setting = self.facts.functions.iter().flatten().any(|name| name == "current_setting");
+        let by_value = !self.settings.is_empty() || !self.uses.is_empty() || !self.deeds.is_empty() || asks_setting;
         if by_value || constants.len() != self.places.len() || self.unreadable.is_some() {
             return None;
         }

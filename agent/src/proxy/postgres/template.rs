@@ -17,7 +17,7 @@ const FIRST: [&[u8]; 4] = [b"select", b"insert", b"update", b"delete"];
 /// A text without its constants, and where they are.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Cut {
-    /// With a zero byte, which no text has, for each constant.
+    /// With a zero byte, which no text has, and a letter for each constant.
     pub(super) pattern: Box<[u8]>,
     /// In order.
     pub(super) constants: Vec<Range<usize>>,
@@ -53,7 +53,8 @@ pub(super) fn cut(text: &[u8]) -> Option<Cut> {
                     return None;
                 }
                 constants.push(at..end);
-                pattern.push(0);
+                // Whether it is a string decides which function is meant, and which cast.
+                pattern.extend([0, if byte == b'\'' { b's' } else { b'n' }]);
             }
             // `$tag$` quotes.
             b'$' if part.len() == 1 => return None,
@@ -110,7 +111,8 @@ mod tests {
     use super::*;
 
     fn pattern(text: &str) -> Option<String> {
-        cut(text.as_bytes()).map(|cut| String::from_utf8(cut.pattern.to_vec()).unwrap().replace('\0', "?"))
+        cut(text.as_bytes())
+            .map(|cut| String::from_utf8(cut.pattern.to_vec()).unwrap().replace("\0s", "?").replace("\0n", "#"))
     }
 
     #[test]
@@ -118,11 +120,11 @@ mod tests {
         for (text, expected) in [
             (
                 "SELECT abalance FROM pgbench_accounts WHERE aid = 7;",
-                "SELECT abalance FROM pgbench_accounts WHERE aid = ?;",
+                "SELECT abalance FROM pgbench_accounts WHERE aid = #;",
             ),
-            ("update t set a = a + -12.5 where b = 'it''s'", "update t set a = a + -? where b = ?"),
-            ("insert into \"T 1\" values (1, 'a', $1)", "insert into \"T 1\" values (?, ?, $1)"),
-            ("select t1.a2 from t1 where x=0", "select t1.a2 from t1 where x=?"),
+            ("update t set a = a + -12.5 where b = 'it''s'", "update t set a = a + -# where b = ?"),
+            ("insert into \"T 1\" values (1, 'a', $1)", "insert into \"T 1\" values (#, ?, $1)"),
+            ("select t1.a2 from t1 where x=0", "select t1.a2 from t1 where x=#"),
         ] {
             assert_eq!(pattern(text).as_deref(), Some(expected), "{text}");
         }
