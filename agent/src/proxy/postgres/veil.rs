@@ -223,6 +223,10 @@ impl Talk<'_> {
         let Lineage::Of(columns) = lineage else {
             return if self.is_restricted() { Cover::Whole } else { Cover::Clear };
         };
+        // Places of rows, and transactions.
+        if told.table != 0 && told.attribute < 0 {
+            return Cover::Clear;
+        }
         let known = Arc::clone(self.private.as_ref().unwrap_or(&self.known));
         let origin = (told.table != 0).then(|| known.catalog.relation_of(told.table)).flatten();
         let is_of = |column: &Column| {
@@ -305,13 +309,14 @@ impl Talk<'_> {
         client: &mut Vec<u8>,
     ) -> Result<(), Fault> {
         let meaning = number.and_then(|number| self.ledger.open(number)).map(|open| Arc::clone(&open.meaning));
-        let withheld = meaning.as_ref().is_some_and(|meaning| self.may_tell_values(meaning, report.sqlstate()));
+        let withheld = meaning.as_ref().is_some_and(|meaning| self.may_tell_values(meaning, report));
+        // Code gives any names it likes.
+        let named = meaning.as_ref().is_some_and(|meaning| !meaning.facts.opaque);
         let before = client.len();
         if withheld {
             report.rewrite(tag, client, |code, value| match code {
-                b'S' | b'V' | b'C' | b'P' | b's' | b't' | b'c' | b'd' | b'n' | b'F' | b'L' | b'R' => {
-                    Some(value.to_vec())
-                }
+                b'S' | b'V' | b'C' | b'P' | b'F' | b'L' | b'R' => Some(value.to_vec()),
+                b's' | b't' | b'c' | b'd' | b'n' if named => Some(value.to_vec()),
                 b'M' => Some(WITHHELD.as_bytes().to_vec()),
                 _ => None,
             });
@@ -337,17 +342,33 @@ impl Talk<'_> {
     }
 
     /// Whether what the server says of a request may hold what is hidden.
-    fn may_tell_values(&mut self, meaning: &Meaning, sqlstate: &[u8]) -> bool {
+    fn may_tell_values(&mut self, meaning: &Meaning, report: &Report<'_>) -> bool {
         if !self.is_restricted() {
+            return false;
+        }
+        let sqlstate = report.sqlstate();
+        let is_name = sqlstate.starts_with(b"42") && sqlstate != b"42501";
+        // Pointed at the text, it is about what the text says; no code can do that.
+        if is_name && report.field(b'P').is_some() {
             return false;
         }
         if meaning.facts.opaque {
             return true;
         }
-        if SAFE.iter().any(|class| sqlstate.starts_with(class)) {
+        // Otherwise a name that is not there may be a value that was made a name.
+        if !is_name && SAFE.iter().any(|class| sqlstate.starts_with(class)) {
             return false;
         }
         let now = Timestamps::now();
+        // What is wrong with a row is told with all of it.
+        let known = self.private.as_ref().unwrap_or(&self.known);
+        let written: Vec<&TableName> = meaning.facts.writes.iter().flatten().collect();
+        let is_written = |column: &&Column| {
+            written.iter().any(|table| *column.table == *table.table && *column.schema == *table.schema)
+        };
+        if known.protection.protected().iter().filter(is_written).any(|column| self.hidden(column, now).is_some()) {
+            return true;
+        }
         let classes = [&meaning.facts.classes_read, &meaning.facts.classes_written];
         if classes.into_iter().flatten().all(|classes| classes.is_empty()) {
             return false;
