@@ -3,6 +3,7 @@
 mod behaviour;
 mod clients;
 mod decisions;
+mod evasion;
 mod held;
 mod records;
 
