@@ -1,6 +1,7 @@
 //! What databases hold: read over a session that is at rest, kept for all that go to the same place.
 
 use std::{
+    hash::{DefaultHasher, Hash, Hasher},
     net::SocketAddr,
     num::NonZeroUsize,
     sync::{
@@ -35,6 +36,8 @@ const LIFETIME: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Databases whose catalogs are kept.
 const MOST: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
+/// Counters of changes.
+const COUNTERS: usize = 256;
 /// Texts whose meaning is kept with a catalog.
 const MEANINGS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 /// The longest text that is kept, bytes.
@@ -45,13 +48,18 @@ pub(super) type Key = (SocketAddr, Box<str>, Box<str>, Box<[u8]>);
 
 /// Catalogs of databases.
 #[derive(Debug)]
-pub struct Catalogs(Mutex<LruCache<Key, Arc<Shelf>>>);
+pub struct Catalogs {
+    shelves: Mutex<LruCache<Key, Arc<Shelf>>>,
+    /// Changes of databases, by their names' hashes: whatever way, role and settings a change is made with, it is seen by
+    /// all. Databases that share a counter are read once more than needed.
+    changes: [Arc<AtomicU64>; COUNTERS],
+}
 
 /// The place of one database's catalog.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Shelf {
     /// Counts changes that were seen.
-    changes: AtomicU64,
+    changes: Arc<AtomicU64>,
     read: ArcSwapOption<Known>,
 }
 
@@ -94,15 +102,19 @@ impl Read {
 
 impl Default for Catalogs {
     fn default() -> Self {
-        Self(Mutex::new(LruCache::new(MOST)))
+        Self { shelves: Mutex::new(LruCache::new(MOST)), changes: std::array::from_fn(|_| Arc::default()) }
     }
 }
 
 impl Catalogs {
     /// The shelf of a database.
     pub(super) fn shelf(&self, key: Key) -> Arc<Shelf> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(all.get_or_insert(key, Arc::default))
+        let mut hasher = DefaultHasher::new();
+        key.1.hash(&mut hasher);
+        let [counter, ..] = hasher.finish().to_le_bytes();
+        let changes = self.changes.get(usize::from(counter)).map(Arc::clone).unwrap_or_default();
+        let mut all = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.get_or_insert(key, || Arc::new(Shelf { changes, read: ArcSwapOption::empty() })))
     }
 }
 
