@@ -204,7 +204,7 @@ impl Step<'_> {
         let mut sql = self.within("r.seq");
         self.statement(&mut sql);
         let tables = format!("request r {STATEMENT_TABLES} {STATEMENT_WORDS}");
-        let columns = format!("{}, r.seq AS at", statement_columns(&self.segment));
+        let columns = format!("{}, r.seq AS at", statement_columns(self.segment));
         self.add(&columns, &tables, sql, |row| Ok(Followed::Statement(statement_row(row)?)))
     }
 
@@ -217,7 +217,7 @@ impl Step<'_> {
             "response a CROSS JOIN request r ON r.session = a.session AND r.n = a.n
             CROSS JOIN session s ON s.seq = r.session CROSS JOIN process p ON p.seq = s.process {STATEMENT_WORDS}"
         );
-        let columns = format!("{}, a.seq AS at", statement_columns(&self.segment));
+        let columns = format!("{}, a.seq AS at", statement_columns(self.segment));
         self.add(&columns, &tables, sql, |row| Ok(Followed::Response(statement_row(row)?)))
     }
 
