@@ -179,6 +179,35 @@ pub(super) fn is_anybodys(setting: &str) -> bool {
     setting.contains('.') || ANY_TEXT.iter().any(|name| setting.eq_ignore_ascii_case(name))
 }
 
+/// Functions that give as many rows as their arguments say: those of the server that are called beside columns.
+pub(super) fn gives_rows(function: &str) -> bool {
+    matches!(
+        function,
+        "generate_series"
+            | "generate_subscripts"
+            | "unnest"
+            | "string_to_table"
+            | "regexp_matches"
+            | "regexp_split_to_table"
+            | "json_array_elements"
+            | "json_array_elements_text"
+            | "json_each"
+            | "json_each_text"
+            | "json_object_keys"
+            | "json_populate_recordset"
+            | "json_to_recordset"
+            | "jsonb_array_elements"
+            | "jsonb_array_elements_text"
+            | "jsonb_each"
+            | "jsonb_each_text"
+            | "jsonb_object_keys"
+            | "jsonb_path_query"
+            | "jsonb_path_query_tz"
+            | "jsonb_populate_recordset"
+            | "jsonb_to_recordset"
+    )
+}
+
 /// The server's own relations that show its files.
 pub(super) fn shows_files(table: &str) -> bool {
     matches!(table, "pg_hba_file_rules" | "pg_ident_file_mappings" | "pg_file_settings")

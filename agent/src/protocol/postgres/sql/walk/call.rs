@@ -50,6 +50,9 @@ impl Walker<'_> {
         if let Some(over) = call.over.as_deref() {
             self.window(over, scope);
         }
+        if name.last().is_some_and(|name| builtin::gives_rows(name)) {
+            self.chosen_by(&value);
+        }
         if name.last() == Some(&"set_config") {
             self.set_config(&call.args);
         }

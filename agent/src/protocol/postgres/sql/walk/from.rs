@@ -246,6 +246,8 @@ impl Walker<'_> {
             };
             let Some(call) = list.items.first() else { return Item::unknown(None) };
             let value = self.expression(call, scope);
+            // How many rows it gives.
+            self.chosen_by(&value);
             let definitions = match list.items.get(1).map(|second| &second.node) {
                 Some(Some(NodeEnum::List(definitions))) if !definitions.items.is_empty() => &definitions.items,
                 Some(_) | None => &range.coldeflist,
