@@ -41,17 +41,28 @@ unless { context has protected_predicates && context.protected_predicates.isEmpt
 const BLANK: [&[u8]; 5] = [b"***", b"0", b"f", b"{}", b"[]"];
 
 #[test]
-fn evasion_nobody_sees_what_is_masked() {
+fn evasion_nobody_sees_what_is_masked_simply() {
+    nobody_sees(&[false]);
+}
+
+#[test]
+fn evasion_nobody_sees_what_is_masked_in_binary() {
+    nobody_sees(&[true]);
+}
+
+/// Runs the corpus with simple queries, with the extended protocol and binary results, or with both.
+fn nobody_sees(formats: &[bool]) {
     let field = Field::new(POLICY, CLASSES);
     let secrets = Secrets::sent();
     let mut findings = Findings::default();
     let mut pair = field.pair();
     for case in cases(include_str!("masking.sql")) {
         let extended = case.is_plain() && !case.is("simple");
-        for binary in [false, true].into_iter().take(1 + usize::from(extended)) {
-            try_one(&field, &pair, (&case, binary), &secrets, &mut findings);
+        let formats: Vec<bool> = formats.iter().copied().filter(|binary| extended || !binary).collect();
+        for binary in &formats {
+            try_one(&field, &pair, (&case, *binary), &secrets, &mut findings);
         }
-        if case.is("reset") {
+        if case.is("reset") && !formats.is_empty() {
             pair = field.pair();
         }
     }
