@@ -185,9 +185,10 @@ impl Talk<'_> {
     /// The columns of the rows that follow, in a simple query.
     fn announced(&mut self, number: Option<u64>, columns: &Columns<'_>) {
         let Some(open) = number.and_then(|number| self.ledger.open(number)) else { return };
-        let (meaning, at) = (Arc::clone(&open.meaning), open.completed);
+        let (meaning, at, sent) = (Arc::clone(&open.meaning), open.completed, open.changes);
+        let moved = self.has_moved(sent);
         let columns: Vec<_> = columns.iter().collect();
-        let masks = Arc::new(self.masks(meaning.outputs.get(at), &columns));
+        let masks = Arc::new(self.masks(meaning.outputs.get(at), &columns, moved));
         if let Some(open) = number.and_then(|number| self.ledger.open(number)) {
             open.masks = Some(masks);
         }

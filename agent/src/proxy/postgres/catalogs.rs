@@ -133,6 +133,11 @@ impl Shelf {
         self.changes.fetch_add(1, SeqCst);
     }
 
+    /// Whether there was no change since this was read.
+    pub(super) fn is_current(&self, known: &Known) -> bool {
+        known.changes == self.changes()
+    }
+
     /// How many changes there were: to be asked before reading.
     pub(super) fn changes(&self) -> u64 {
         self.changes.load(SeqCst)

@@ -69,9 +69,11 @@ impl Talk<'_> {
     pub(super) fn copies(&mut self, number: Option<Number>, response: &CopyResponse<'_>) -> Result<(), Fault> {
         let Some(open) = number.and_then(|number| self.ledger.open(number)) else { return Ok(()) };
         open.copies = true;
-        let (meaning, at) = (Arc::clone(&open.meaning), open.completed);
-        let (output, copied) = (meaning.outputs.get(at), meaning.copied.get(at).and_then(Option::as_ref));
-        if !self.looks_into(output) {
+        let (meaning, at, sent) = (Arc::clone(&open.meaning), open.completed, open.changes);
+        let moved = self.has_moved(sent);
+        let (output, copied) =
+            (meaning.outputs.get(at).filter(|_| !moved), meaning.copied.get(at).and_then(Option::as_ref));
+        if !self.looks_into(if moved { Some(&Output::Undecided) } else { output }) {
             return Ok(());
         }
         let options = copied.and_then(|copied| options(copied, &self.encoding()));

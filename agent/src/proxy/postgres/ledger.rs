@@ -23,6 +23,8 @@ pub(super) struct Open {
     pub(super) n: u64,
     /// What was asked.
     pub(super) meaning: Arc<Meaning>,
+    /// How many changes of the database's catalog there were when it was sent; none, if it was read by an older one.
+    pub(super) changes: Option<u64>,
     /// What is done to the rows that come now.
     pub(super) masks: Option<Arc<Masks>>,
     /// What is done to the data that is copied now.
@@ -61,6 +63,7 @@ impl Ledger {
             number,
             n,
             meaning,
+            changes: None,
             masks,
             copying: None,
             copies: false,
@@ -70,6 +73,13 @@ impl Ledger {
             masked: 0,
             error: None,
         });
+    }
+
+    /// The request that was begun last was sent after so many changes of the catalog it was read by.
+    pub(super) fn sent(&mut self, changes: Option<u64>) {
+        if let Some(open) = self.open.back_mut() {
+            open.changes = changes;
+        }
     }
 
     /// The request that an answer is for.

@@ -254,7 +254,9 @@ impl<'a> Talk<'a> {
         let number = asked.number();
         let recorded = self.record(&matter, leaving, now).await?;
         self.ledger.begin(number, &matter.meaning);
+        let current = self.private.is_some() || self.shelf.is_current(&self.known);
         if self.pass(asked, Some(&matter.meaning))? {
+            self.ledger.sent(current.then(|| self.shelf.changes()));
             server.send(Outgoing::Recorded(recorded));
         } else if let Some(response) = self.ledger.withdraw(number) {
             self.respond(Some(response)).await?;
@@ -415,7 +417,13 @@ impl<'a> Talk<'a> {
             if !meaning.settings.is_empty() {
                 self.naming.passed();
             }
+            let commits = meaning.transactions.iter().any(|one| matches!(one, Transaction::Commit { .. }));
+            // Whoever is judged by what it changes is told before it can be so, and again when it is.
+            if meaning.changes_catalog || self.changed_catalog && commits {
+                self.shelf.changed();
+            }
             if meaning.changes_catalog {
+                self.changed_catalog = true;
                 self.naming.unlist(&meaning.unlists);
                 self.settle_names();
             }

@@ -183,10 +183,17 @@ impl Talk<'_> {
         hides.then_some("a table with protected columns is not changed by who may not see them")
     }
 
+    /// Whether the catalog was changed since a request was sent that was read by it.
+    pub(super) fn has_moved(&self, sent: Option<u64>) -> bool {
+        self.known.protection.is_any() && sent != Some(self.shelf.changes())
+    }
+
     /// What is done to the rows of a result.
-    pub(super) fn masks(&mut self, output: Option<&Output>, columns: &[Told<'_>]) -> Masks {
+    /// `moved`: what it was read by is not what holds any more.
+    pub(super) fn masks(&mut self, output: Option<&Output>, columns: &[Told<'_>], moved: bool) -> Masks {
         let now = Timestamps::now();
         let lineages = match output {
+            _ if moved => &[],
             Some(Output::Columns(lineages)) if lineages.len() == columns.len() => lineages.as_slice(),
             // The server gives other columns than were understood: nothing is certain of any.
             Some(Output::Columns(_) | Output::Undecided | Output::Nothing) | None => &[],
@@ -266,7 +273,8 @@ impl Talk<'_> {
             Some(open) => match &open.masks {
                 Some(masks) => Arc::clone(masks),
                 None => {
-                    let meaning = Arc::clone(&open.meaning);
+                    let (meaning, sent) = (Arc::clone(&open.meaning), open.changes);
+                    let moved = self.has_moved(sent);
                     let columns = shape.and_then(Shape::columns);
                     let columns: Vec<Told<'_>> = columns.iter().flat_map(|columns| columns.iter()).collect();
                     let told = columns.iter().enumerate().map(|(place, told)| self.session.as_written(place, *told));
@@ -277,7 +285,7 @@ impl Talk<'_> {
                             Covered { cover: Cover::Clear, kind: 0, format: crate::protocol::postgres::Format::Text };
                         Masks::new(vec![clear; row.count()], Arc::clone(&self.classes))
                     } else {
-                        self.masks(meaning.outputs.first(), &told)
+                        self.masks(meaning.outputs.first(), &told, moved)
                     };
                     let masks = Arc::new(masks);
                     if let Some(open) = number.and_then(|number| self.ledger.open(number)) {

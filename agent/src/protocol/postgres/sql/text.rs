@@ -175,7 +175,11 @@ fn scan(sql: &str) -> Result<Scanned, Unreadable> {
             openings.push((word, range(next).start));
         }
     }
-    Ok((tokens.iter().filter(|token| is_constant(token)).map(range).collect(), openings))
+    // What stands in a comment is nobody's: whoever leaves constants out leaves it out too.
+    let is_comment =
+        |token: &ScanToken| [Token::SqlComment, Token::CComment].iter().any(|one| *one as i32 == token.token);
+    let said = tokens.iter().filter(|token| is_constant(token) || is_comment(token));
+    Ok((said.map(range).collect(), openings))
 }
 
 fn is_constant(token: &ScanToken) -> bool {
