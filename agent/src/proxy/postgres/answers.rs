@@ -186,7 +186,7 @@ impl Talk<'_> {
     fn announced(&mut self, number: Option<u64>, columns: &Columns<'_>) {
         let Some(open) = number.and_then(|number| self.ledger.open(number)) else { return };
         let (meaning, at, sent) = (Arc::clone(&open.meaning), open.completed, open.changes);
-        let moved = self.has_moved(sent);
+        let moved = self.has_moved(&meaning, sent);
         let columns: Vec<_> = columns.iter().collect();
         let masks = Arc::new(self.masks(meaning.outputs.get(at), &columns, moved));
         if let Some(open) = number.and_then(|number| self.ledger.open(number)) {

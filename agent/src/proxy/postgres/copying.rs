@@ -70,7 +70,7 @@ impl Talk<'_> {
         let Some(open) = number.and_then(|number| self.ledger.open(number)) else { return Ok(()) };
         open.copies = true;
         let (meaning, at, sent) = (Arc::clone(&open.meaning), open.completed, open.changes);
-        let moved = self.has_moved(sent);
+        let moved = self.has_moved(&meaning, sent);
         let (output, copied) =
             (meaning.outputs.get(at).filter(|_| !moved), meaning.copied.get(at).and_then(Option::as_ref));
         if !self.looks_into(if moved { Some(&Output::Undecided) } else { output }) {

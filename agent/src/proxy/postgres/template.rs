@@ -25,7 +25,7 @@ pub(super) struct Cut {
 
 /// Cuts a text; `None` if it stands for itself. Strings are read as `standard_conforming_strings` has them.
 pub(super) fn cut(text: &[u8]) -> Option<Cut> {
-    if text.len() > LONGEST {
+    if text.len() > LONGEST || !text.is_ascii() {
         return None;
     }
     let mut pattern = Vec::with_capacity(text.len());

@@ -184,8 +184,8 @@ impl Talk<'_> {
     }
 
     /// Whether the catalog was changed since a request was sent that was read by it.
-    pub(super) fn has_moved(&self, sent: Option<u64>) -> bool {
-        self.known.protection.is_any() && sent != Some(self.shelf.changes())
+    pub(super) fn has_moved(&self, meaning: &Meaning, sent: Option<u64>) -> bool {
+        meaning.touches && self.known.protection.is_any() && sent != Some(self.shelf.changes())
     }
 
     /// What is done to the rows of a result.
@@ -274,7 +274,7 @@ impl Talk<'_> {
                 Some(masks) => Arc::clone(masks),
                 None => {
                     let (meaning, sent) = (Arc::clone(&open.meaning), open.changes);
-                    let moved = self.has_moved(sent);
+                    let moved = self.has_moved(&meaning, sent);
                     let columns = shape.and_then(Shape::columns);
                     let columns: Vec<Told<'_>> = columns.iter().flat_map(|columns| columns.iter()).collect();
                     let told = columns.iter().enumerate().map(|(place, told)| self.session.as_written(place, *told));
