@@ -19,7 +19,8 @@ pub(crate) struct Program {
 pub(crate) const COMPONENTS: [Package; 2] = [("rustfmt", "one layout for all sources"), ("clippy", "the lints")];
 
 /// Debian packages for building, testing, measuring and packaging.
-pub(crate) const PACKAGES: [Package; 21] = [
+pub(crate) const PACKAGES: [Package; 22] = [
+    ("clang", "tells that reader where the headers of C are"),
     ("libclang-dev", "reads the header of PostgreSQL's parser, to write its bindings"),
     ("g++", "libFuzzer is C++"),
     ("curl", "a client under test"),
