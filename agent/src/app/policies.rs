@@ -67,10 +67,15 @@ impl Policies {
         match loaded {
             Ok(Ok(classes)) => {
                 let count = classes.iter().count();
+                if count == 0 && self.proxy.classes.load().iter().next().is_none() {
+                    return;
+                }
                 self.proxy.classes.store(Arc::new(classes));
                 tracing::info!(classes = count, "another classification holds");
                 self.note(EventKind::PolicyChanged, format!("another classification: {count} classes")).await;
             }
+            // There was none, and policies that are not there any more are told of.
+            Ok(Err(rejected)) if rejected.missing && self.proxy.classes.load().iter().next().is_none() => {}
             Ok(Err(rejected)) => {
                 let told = format!("the classification was not reloaded; the old one stays\n{rejected}");
                 tracing::error!("{told}");

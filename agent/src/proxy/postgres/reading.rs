@@ -52,18 +52,24 @@ impl Talk<'_> {
         }
         let mut named = Vec::new();
         for (at, name) in &meaning.uses {
-            let text: Box<[u8]> = match name {
-                Use::Execute { name, .. } => match self.session.statement(name.as_bytes()) {
+            if let Use::Fetch { only_moves: true, .. } = name {
+                continue;
+            }
+            let text: Box<[u8]> = match (made_before(&meaning, *at, name), name) {
+                (Made::Text(text), _) => text.into(),
+                (Made::Gone, _) => return Err(Unready::Missing),
+                (Made::Untouched, Use::Execute { name, .. }) => match self.session.statement(name.as_bytes()) {
                     Found::Known(statement) => statement.sql.clone(),
                     Found::Missing => return Err(Unready::Missing),
                     Found::Unsettled => return Err(Unready::Answer),
                 },
-                Use::Fetch { only_moves: true, .. } => continue,
-                Use::Fetch { name, .. } | Use::Current(name) => match self.session.portal(name.as_bytes()) {
-                    Found::Known(portal) => portal.sql().into(),
-                    Found::Missing => return Err(Unready::Missing),
-                    Found::Unsettled => return Err(Unready::Answer),
-                },
+                (Made::Untouched, Use::Fetch { name, .. } | Use::Current(name)) => {
+                    match self.session.portal(name.as_bytes()) {
+                        Found::Known(portal) => portal.sql().into(),
+                        Found::Missing => return Err(Unready::Missing),
+                        Found::Unsettled => return Err(Unready::Answer),
+                    }
+                }
             };
             named.push((*at, self.meaning_of(&text, nested + 1)?));
         }
@@ -220,6 +226,40 @@ impl Talk<'_> {
             }
         }
     }
+}
+
+/// What statements of the same message did to a name before the one that uses it.
+enum Made<'m> {
+    Text(&'m [u8]),
+    Gone,
+    Untouched,
+}
+
+fn made_before<'m>(meaning: &'m Meaning, at: u32, used: &Use) -> Made<'m> {
+    let (wanted, is_cursor) = match used {
+        Use::Execute { name, .. } => (name, false),
+        Use::Fetch { name, .. } | Use::Current(name) => (name, true),
+    };
+    let before = meaning.deeds.iter().filter(|(statement, _)| *statement < at);
+    before.fold(Made::Untouched, |made, (_, deed)| match deed {
+        Deed::Prepare { name, sql, .. } if !is_cursor && name == wanted => text_at(meaning, sql),
+        Deed::Declare { name, sql, .. } if is_cursor && name == wanted => text_at(meaning, sql),
+        Deed::Deallocate(name) if !is_cursor && name == wanted => Made::Gone,
+        Deed::Close(name) if is_cursor && name == wanted => Made::Gone,
+        Deed::DeallocateAll if !is_cursor => Made::Gone,
+        Deed::CloseAll if is_cursor => Made::Gone,
+        Deed::DiscardAll | Deed::Opaque => Made::Gone,
+        Deed::Prepare { .. }
+        | Deed::Declare { .. }
+        | Deed::Deallocate(_)
+        | Deed::Close(_)
+        | Deed::DeallocateAll
+        | Deed::CloseAll => made,
+    })
+}
+
+fn text_at<'m>(meaning: &'m Meaning, sql: &Range<usize>) -> Made<'m> {
+    meaning.text.get(sql.clone()).map_or(Made::Gone, Made::Text)
 }
 
 /// What a meaning does to names, in the session's words.

@@ -44,6 +44,8 @@ pub(super) fn cut(text: &[u8]) -> Option<Cut> {
                 0 | 0x80.. | b'\\' => return None,
                 b'-' if next == b'-' => return None,
                 b'/' if next == b'*' => return None,
+                // `U&'…'` and `U&"…"`, whose escapes are their own.
+                b'&' if matches!(next, b'\'' | b'"') => return None,
                 _ => 1,
             };
         let part = text.get(at..end)?;

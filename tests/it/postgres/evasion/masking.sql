@@ -838,8 +838,14 @@ SET search_path TO hr, public
 PREPARE p AS SELECT ssn FROM users WHERE id < 100
 SET search_path TO public
 EXECUTE p
-## prepared in one message with its use [simple denied]
+## prepared in one message with its use [simple]
 PREPARE p AS SELECT ssn FROM users; EXECUTE p
+## prepared anew in one message with its use [simple clear=0]
+PREPARE p AS SELECT name FROM users WHERE false
+DEALLOCATE p; PREPARE p AS SELECT ssn FROM users; EXECUTE p
+## prepared and dropped in one message with its use [simple denied]
+PREPARE p AS SELECT name FROM users WHERE false
+DEALLOCATE ALL; EXECUTE p
 ## prepared that is explained [simple]
 PREPARE p AS SELECT ssn_pure(1)
 EXPLAIN (VERBOSE, COSTS off) EXECUTE p
@@ -871,7 +877,7 @@ FETCH ALL FROM c
 BEGIN
 DECLARE c BINARY CURSOR FOR SELECT num, amount, doc, list, nums, pair, bytes, day, span, dom, ratio, place FROM vault
 FETCH ALL FROM c
-## cursor in one message with its use [simple denied]
+## cursor in one message with its use [simple]
 BEGIN; DECLARE c CURSOR FOR SELECT ssn FROM users; FETCH ALL FROM c; COMMIT
 ## cursor as another statement's name [simple]
 BEGIN
