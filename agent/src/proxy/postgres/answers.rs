@@ -78,8 +78,8 @@ impl Talk<'_> {
                     Ok(())
                 }
             },
-            // Of copied data nothing is kept that was not looked into: it may be protected, and seen by right.
-            Backend::CopyData(_) if open.copying.is_none() && self.known.protection.is_any() => Ok(()),
+            // Copied data may be protected and seen by right: where anything is protected, none of it is kept.
+            Backend::CopyData(_) if self.known.protection.is_any() => Ok(()),
             Backend::CopyData(_) | Backend::Columns(_) | Backend::Complete(_) | Backend::Error(_) => {
                 keeping.bytes(open.n, shown);
                 Ok(())
