@@ -16,7 +16,7 @@ use crate::{
     sys::{self, Raw},
 };
 use aya::maps::{MapData, RingBuf};
-use sallyport_ebpf::{Endpoint, Event, EventKind, Hook, TCP, Verdict};
+use sallyport_ebpf::{CANARY_SCOPE, Endpoint, Event, EventKind, Hook, TCP, Verdict};
 use std::{
     collections::{HashMap, HashSet},
     fs, io,
@@ -211,7 +211,8 @@ impl Watch {
             let tables = self.desk.tables.lock().unwrap_or_else(PoisonError::into_inner);
             tables.members.read(&pid)
         };
-        let Some(scope) = scope else { return };
+        // The canary's own try at a packet socket proves that nothing leaves by one; nobody else is in its scope.
+        let Some(scope) = scope.filter(|scope| *scope != CANARY_SCOPE) else { return };
         let mut event =
             Event { kind: EventKind::ForeignSocket as u32, hook: Hook::Migrate as u32, scope, ..Event::default() };
         event.family = AF_PACKET;
