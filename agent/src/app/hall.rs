@@ -8,7 +8,7 @@ use crate::{
         arrival::{Arrival, Desk},
         namespace::{Lane, Listeners, Namespace},
     },
-    proxy::{Label, Proxy},
+    proxy::{Label, Proxy, vigil},
 };
 use sallyport_ebpf::CANARY_SCOPE;
 use std::{
@@ -61,6 +61,7 @@ impl Lanes {
             let runtime = runtime.map_err(AppError::system("starting a lane"))?;
             let body = move || {
                 runtime.block_on(async {
+                    drop(tokio::spawn(vigil::keep()));
                     let accepted = hall.guests.track_future(hall.accept(&own, lane)).await;
                     if let Err(error) = accepted {
                         tracing::error!(%error, "a lane cannot accept");

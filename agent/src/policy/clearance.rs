@@ -4,7 +4,10 @@
 
 use std::sync::Arc;
 
-use super::{Approval, Holder, Outcome, Verdict, question::Question};
+use super::{
+    Approval, Holder, Outcome, Recent, Verdict,
+    question::{Execute, Question},
+};
 
 /// A request that policies let through, or would not where they only observe.
 ///
@@ -51,15 +54,27 @@ pub enum Ruled<'a> {
     Denied(Arc<Verdict>),
 }
 
-/// Decides whether a request of these bytes may be run; `observe` lets through what policies deny.
+/// Decides whether a request of these bytes may be run; `observe` lets through what policies deny. What is allowed is kept
+/// for [`as_before`].
 #[must_use]
-pub fn execute<'a>(bytes: &'a [u8], question: &Question, policies: &Holder, observe: bool) -> Ruled<'a> {
-    let verdict = policies.decide(question).verdict;
+pub fn execute<'a>(
+    bytes: &'a [u8],
+    question: &Question,
+    policies: &Holder,
+    (observe, recent): (bool, &mut Recent),
+) -> Ruled<'a> {
+    let verdict = policies.decide_for(question, recent);
     match &verdict.outcome {
         Outcome::Hold(needs) if !observe => Ruled::Held(Arc::clone(&verdict), Arc::clone(needs)),
         Outcome::Deny if !observe => Ruled::Denied(verdict),
         Outcome::Allow | Outcome::Hold(_) | Outcome::Deny => Ruled::Cleared(Cleared { bytes, verdict }),
     }
+}
+
+/// A request of a flow that was allowed to act on these very facts before, where no policy could say otherwise now.
+#[must_use]
+pub fn as_before<'a>(bytes: &'a [u8], facts: &Arc<Execute>, policies: &Holder, recent: &Recent) -> Option<Cleared<'a>> {
+    policies.allowed(facts, recent).map(|verdict| Cleared { bytes, verdict })
 }
 
 /// A request that only prepares what is held when it is run: it may go on, as nothing comes of it before that.

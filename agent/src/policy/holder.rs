@@ -3,8 +3,9 @@
 //! Decisions are remembered beside the set that made them, under everything its policies can look at. So a reload starts
 //! with none, and another group, another fact, another hour are other questions.
 
+use std::collections::VecDeque;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -13,7 +14,7 @@ use lru::LruCache;
 use super::{
     facts::Scene,
     load::{Rejected, load},
-    question::{Question, Setting, Subject, Workload},
+    question::{Asked, Execute, Question, Setting, Subject, Workload},
     set::{PolicySet, Verdict, Version},
 };
 use crate::identity::Identity;
@@ -25,6 +26,8 @@ const SHARDS: usize = 8;
 /// Remembered entities of one shard; those of a question are about 8 KiB.
 const SCENES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(127);
 
+/// What a flow keeps of what it was allowed.
+const RECENT: usize = 16;
 /// Who asked lately; each is about 2 KiB.
 const SUBJECTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 
@@ -37,6 +40,16 @@ pub struct Decision {
     pub remembered: bool,
     /// How long it took to find out.
     pub took: Duration,
+}
+
+/// Facts that one flow was lately allowed to act on: their address is enough to know them again. Every question of a flow
+/// must have the same subject, target and circumstances, but for time and what the session did; where policies look at
+/// those, nothing is kept here.
+#[derive(Default)]
+pub struct Recent {
+    /// What allowed them; alive no longer than it holds, but its address stays its own.
+    by: Weak<Generation>,
+    allowed: VecDeque<(Arc<Execute>, Arc<Verdict>)>,
 }
 
 struct Generation {
@@ -162,18 +175,53 @@ impl Holder {
     #[must_use]
     pub fn decide(&self, question: &Question) -> Decision {
         let start = (self.clock)();
+        let (verdict, remembered) = self.current.load().answer(question);
+        Decision { verdict, remembered, took: (self.clock)().saturating_sub(start) }
+    }
+
+    /// The same for one flow, which keeps what it is allowed.
+    pub(super) fn decide_for(&self, question: &Question, recent: &mut Recent) -> Arc<Verdict> {
         let generation = self.current.load();
-        let essence = generation.set.essence(question);
-        let known = generation.shard(&essence).and_then(|mut shard| shard.verdicts.get(&essence).map(Arc::clone));
+        let (verdict, _) = generation.answer(question);
+        let lasts = !generation.set.depends_on_time() && !generation.set.reads.session;
+        if let Asked::Execute(facts) = &question.asked
+            && question.circumstances.approval.is_none()
+            && lasts
+            && verdict.allows()
+        {
+            if recent.by.as_ptr() != Arc::as_ptr(&generation) {
+                *recent = Recent { by: Arc::downgrade(&generation), allowed: VecDeque::new() };
+            }
+            recent.allowed.truncate(RECENT - 1);
+            recent.allowed.push_front((Arc::clone(facts), Arc::clone(&verdict)));
+        }
+        verdict
+    }
+
+    /// What allowed a flow to act on these very facts, if that still holds.
+    pub(super) fn allowed(&self, facts: &Arc<Execute>, recent: &Recent) -> Option<Arc<Verdict>> {
+        if recent.by.as_ptr() != Arc::as_ptr(&self.current.load()) {
+            return None;
+        }
+        let known = recent.allowed.iter().find(|(known, _)| Arc::ptr_eq(known, facts));
+        known.map(|(_, verdict)| Arc::clone(verdict))
+    }
+}
+
+impl Generation {
+    /// Decides, or remembers; and which of them.
+    fn answer(&self, question: &Question) -> (Arc<Verdict>, bool) {
+        let essence = self.set.essence(question);
+        let known = self.shard(&essence).and_then(|mut shard| shard.verdicts.get(&essence).map(Arc::clone));
         let remembered = known.is_some();
         let verdict = known.unwrap_or_else(|| {
-            let verdict = Arc::new(generation.judge(&essence));
-            if let Some(mut shard) = generation.shard(&essence) {
+            let verdict = Arc::new(self.judge(&essence));
+            if let Some(mut shard) = self.shard(&essence) {
                 shard.verdicts.put(essence, Arc::clone(&verdict));
             }
             verdict
         });
-        Decision { verdict, remembered, took: (self.clock)().saturating_sub(start) }
+        (verdict, remembered)
     }
 }
 

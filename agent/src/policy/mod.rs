@@ -24,8 +24,8 @@ mod vocabulary;
 
 pub use approval::Approval;
 pub use check::{Finding, MAX_POLICIES, Source, check};
-pub use clearance::{Cleared, Ruled, execute, prepare};
-pub use holder::{Decision, Holder};
+pub use clearance::{Cleared, Ruled, as_before, execute, prepare};
+pub use holder::{Decision, Holder, Recent};
 pub use load::Rejected;
 pub use moment::{Moment, Zone};
 pub use permit::{Denial, Denied, Gate, Held, Judged, Permitted, connect};

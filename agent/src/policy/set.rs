@@ -85,6 +85,9 @@ pub struct Verdict {
     /// For the operator's log: what went wrong meanwhile.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,
+    /// As it is recorded.
+    #[serde(skip)]
+    recorded: Option<Arc<str>>,
 }
 
 impl Verdict {
@@ -110,13 +113,8 @@ impl Verdict {
     /// For the record, a JSON array: the set's version, then the ids of the policies that decided. `None` where there are
     /// no policies.
     #[must_use]
-    pub fn recorded(&self) -> Option<String> {
-        if self.cause == Cause::Unconfigured {
-            return None;
-        }
-        let version = format!("sha256:{}", self.version);
-        let all = std::iter::once(version.as_str()).chain(self.policies.iter().map(AsRef::as_ref));
-        Some(serde_json::Value::from_iter(all).to_string())
+    pub fn recorded(&self) -> Option<Arc<str>> {
+        self.recorded.clone()
     }
 }
 
@@ -256,7 +254,8 @@ impl PolicySet {
 
     fn verdict(&self, outcome: Outcome, cause: Cause) -> Verdict {
         let (policies, messages, errors) = (Vec::new(), Vec::new(), Vec::new());
-        Verdict { outcome, cause, policies, messages, version: self.version, errors }
+        let recorded = (cause != Cause::Unconfigured).then(|| self.recorded(&policies));
+        Verdict { outcome, cause, policies, messages, version: self.version, errors, recorded }
     }
 
     fn evaluate(
@@ -298,11 +297,18 @@ impl PolicySet {
     fn answer(&self, outcome: Outcome, cause: Cause, deciding: &[usize], errors: Vec<String>) -> Verdict {
         let mut rules: Vec<&Rule> = deciding.iter().filter_map(|number| self.rules.get(*number)).collect();
         rules.sort_by(|a, b| a.id.cmp(&b.id));
-        let policies = rules.iter().map(|rule| Arc::clone(&rule.id)).collect();
+        let policies: Vec<_> = rules.iter().map(|rule| Arc::clone(&rule.id)).collect();
         let speaks = outcome != Outcome::Allow;
         let messages = rules.iter().filter(|_| speaks).filter_map(|rule| rule.message.clone()).collect();
         let errors = errors.into_iter().map(|error| self.renamed(error)).collect();
-        Verdict { outcome, cause, policies, messages, version: self.version, errors }
+        let recorded = Some(self.recorded(&policies));
+        Verdict { outcome, cause, policies, messages, version: self.version, errors, recorded }
+    }
+
+    fn recorded(&self, deciding: &[Arc<str>]) -> Arc<str> {
+        let version = format!("sha256:{}", self.version);
+        let all = std::iter::once(version.as_str()).chain(deciding.iter().map(AsRef::as_ref));
+        serde_json::Value::from_iter(all).to_string().into()
     }
 
     /// Cedar knows policies by number; people by name.

@@ -103,7 +103,7 @@ fn permits_allow_and_forbids_deny_and_nothing_is_permitted_by_itself() {
     let guest = set.judge(&connect("batch.service", &["guests"]));
     assert_eq!((guest.outcome.clone(), guest.client_text().as_str()), (Outcome::Deny, "guests may not"));
     assert_eq!(guest.policies, ["no-guests".into()]);
-    assert_eq!(guest.recorded().unwrap(), format!("[\"sha256:{}\",\"no-guests\"]", set.version()));
+    assert_eq!(&*guest.recorded().unwrap(), format!("[\"sha256:{}\",\"no-guests\"]", set.version()));
 }
 
 #[test]

@@ -95,8 +95,8 @@ impl Proxy {
 
     /// The session begins when the wait does, so that whoever approves finds it. Whatever the configuration says of
     /// what cannot be recorded: it cannot be approved.
-    async fn begin_held(&self, start: &SessionStart, policies: Option<String>) -> Option<SessionId> {
-        let extra = SessionExtra { policies, ..start.extra.clone() };
+    async fn begin_held(&self, start: &SessionStart, policies: Option<Arc<str>>) -> Option<SessionId> {
+        let extra = SessionExtra { policies: policies.as_deref().map(str::to_owned), ..start.extra.clone() };
         let begun = self.recorder.begin(SessionStart { decision: Decision::Held, extra, ..start.clone() }).await;
         begun
             .inspect_err(|error| {
@@ -230,7 +230,7 @@ impl Proxy {
     }
 
     /// Does what waiting came to: recorded before a byte goes.
-    async fn answered(&self, waited: Waited, session: SessionId, policies: Option<String>, scope: Option<String>) {
+    async fn answered(&self, waited: Waited, session: SessionId, policies: Option<Arc<str>>, scope: Option<String>) {
         let (permitted, approval, under) = match waited {
             Waited::Approved(permitted, approval, under) => (permitted, Some(approval), under),
             Waited::Allowed(permitted) => (permitted, None, None),
@@ -247,7 +247,7 @@ impl Proxy {
             statement: None,
             parameters: None,
             decision: Decision::Allow,
-            policies: policies.map(Arc::from),
+            policies,
             facts: None,
             bytes: None,
             detail: None,

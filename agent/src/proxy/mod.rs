@@ -9,6 +9,7 @@ mod postgres;
 mod relay;
 mod targets;
 pub mod tls;
+pub mod vigil;
 
 use postgres::Setting;
 use tls::{Connector, Terminator};
@@ -194,7 +195,7 @@ impl Proxy {
             Judged::Permitted(permitted) => {
                 let verdict = permitted.verdict();
                 let decision = if verdict.allows() { Decision::Allow } else { Decision::WouldDeny };
-                let policies = verdict.recorded();
+                let policies = verdict.recorded().map(|text| text.to_string());
                 let extra = SessionExtra { policies, ..start.extra.clone() };
                 self.permitted(permitted, SessionStart { decision, extra, ..start }, observe).await;
             }
@@ -214,7 +215,7 @@ impl Proxy {
 
     async fn refused(&self, denied: Denied, start: SessionStart) {
         reset(&denied.intercepted.into_client());
-        let policies = denied.verdict.as_ref().and_then(|verdict| verdict.recorded());
+        let policies = denied.verdict.as_ref().and_then(|verdict| verdict.recorded()).map(|text| text.to_string());
         let extra = SessionExtra { policies, ..start.extra.clone() };
         match self.recorder.begin(SessionStart { decision: Decision::Deny, extra, ..start }).await {
             Ok(session) => self.end(session, nothing_moved(Outcome::Denied, denied.why.to_string())).await,

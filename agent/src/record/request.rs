@@ -28,7 +28,7 @@ pub struct RequestRecord {
     /// The statement's shape, literals masked.
     pub statement: Option<Arc<str>>,
     /// What it was run with: constants of the statement in order, and parameters by number. Masked.
-    pub parameters: Option<Arc<str>>,
+    pub parameters: Option<String>,
     /// What policy said.
     pub decision: Decision,
     /// Ids of the policies that decided, a JSON array.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use foldhash::quality::RandomState;
 use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest as _, Sha256};
 
@@ -14,7 +15,7 @@ const KNOWN: usize = 16_384;
 const LONGEST: usize = 4096;
 
 #[derive(Debug, Default)]
-pub(super) struct Words(HashMap<Box<str>, i64>);
+pub(super) struct Words(HashMap<Box<str>, i64, RandomState>);
 
 impl Words {
     /// The number of a text, inserted when it has none; inside the caller's transaction.

@@ -188,7 +188,7 @@ impl Talk<'_> {
         let (meaning, at, sent) = (Arc::clone(&open.meaning), open.completed, open.changes);
         let moved = self.has_moved(&meaning, sent);
         let columns: Vec<_> = columns.iter().collect();
-        let masks = Arc::new(self.masks(meaning.outputs.get(at), &columns, moved));
+        let masks = self.masks(&meaning, at, &columns, moved);
         if let Some(open) = number.and_then(|number| self.ledger.open(number)) {
             open.masks = Some(masks);
         }

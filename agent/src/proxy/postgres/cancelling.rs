@@ -9,7 +9,7 @@ use super::{
 use crate::{
     config::OnFailure,
     policy::{
-        self, Ruled,
+        self, Recent, Ruled,
         question::{Execute, Resource, SessionSoFar},
     },
     protocol::postgres::Startup,
@@ -34,7 +34,7 @@ pub(super) async fn serve(setting: &Setting<'_>, request: &[u8], server: &mut Up
     let facts = Arc::new(facts(&found.database, packet.len()));
     let now = Timestamps::now();
     let question = setting.question(Arc::clone(&facts), SessionSoFar::default(), now);
-    let ruled = policy::execute(&packet, &question, &proxy.policies, setting.observe);
+    let ruled = policy::execute(&packet, &question, &proxy.policies, (setting.observe, &mut Recent::default()));
     let (cleared, verdict) = match ruled {
         Ruled::Cleared(cleared) => {
             let verdict = Arc::clone(cleared.verdict());
@@ -56,7 +56,7 @@ pub(super) async fn serve(setting: &Setting<'_>, request: &[u8], server: &mut Up
         statement: None,
         parameters: None,
         decision,
-        policies: verdict.recorded().map(Arc::from),
+        policies: verdict.recorded(),
         facts: serde_json::to_string(&*facts).ok().map(Arc::from),
         bytes: Some(facts.bytes),
         detail: cleared.is_none().then(|| Arc::from(verdict.client_text())),

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     protocol::postgres::{Backend, Bulk, Frame, Framer, Frontend, ProtocolError, auth::Authentication},
-    proxy::Totals,
+    proxy::{Totals, vigil},
 };
 
 /// What a client may send ahead while its requests wait.
@@ -112,7 +112,11 @@ impl Flow<'_> {
             filled.map_err(Fault::Server)?;
             moved = true;
         }
-        if moved { Poll::Ready(Ok(())) } else { Poll::Pending }
+        if moved {
+            vigil::moved();
+            return Poll::Ready(Ok(()));
+        }
+        Poll::Pending
     }
 
     /// Takes what the client has sent, as far as it goes.

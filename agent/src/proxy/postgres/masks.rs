@@ -1,6 +1,6 @@
 //! What is masked of a result's rows: decided once a result, done cell by cell.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::{
     mask::{Class, Classes, FieldType, Function, Key, Masked, Rule, detect::Context, mask},
@@ -10,6 +10,9 @@ use crate::{
         value::{Leaf, ValueError, rewrite},
     },
 };
+
+/// What is redacted says nothing, so no key goes into it.
+static REDACT: LazyLock<Rule> = LazyLock::new(|| Rule::new(Function::Redact, "", &Key::new([0; 32])));
 
 /// What is done to the values of one column.
 #[derive(Clone, Debug)]
@@ -37,7 +40,6 @@ pub(super) struct Covered {
 pub(super) struct Masks {
     columns: Vec<Covered>,
     classes: Arc<Classes>,
-    redact: Rule,
     busy: bool,
     /// What is done to rows that are kept, where the client sees more.
     kept: Option<Box<Masks>>,
@@ -49,9 +51,7 @@ type Instead = Option<Vec<u8>>;
 impl Masks {
     pub(super) fn new(columns: Vec<Covered>, classes: Arc<Classes>) -> Self {
         let busy = columns.iter().any(|column| !matches!(column.cover, Cover::Clear));
-        // What is redacted says nothing, so no key goes into it.
-        let redact = Rule::new(Function::Redact, "", &Key::new([0; 32]));
-        Self { columns, classes, redact, busy, kept: None }
+        Self { columns, classes, busy, kept: None }
     }
 
     /// The same, with this done to rows that are kept.
@@ -107,7 +107,7 @@ impl Masks {
         match &column.cover {
             Cover::Clear => Ok(None),
             Cover::Class(class) => self.ruled(class.rule(), column, cell).map(Some),
-            Cover::Whole => self.ruled(&self.redact, column, cell).map(Some),
+            Cover::Whole => self.ruled(&REDACT, column, cell).map(Some),
             Cover::Search(context) => self.searched(context, column, cell),
         }
     }

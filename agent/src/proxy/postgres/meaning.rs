@@ -256,6 +256,11 @@ impl Meaning {
         constants.iter().eq(self.places.iter().map(|(at, _)| at))
     }
 
+    /// What it has in common with texts that differ in constants only.
+    pub(super) fn essence(&self) -> &Arc<Essence> {
+        &self.essence
+    }
+
     /// The facts of a request of so many bytes, and as they are recorded.
     fn sized(&self, bytes: u64) -> (Arc<Execute>, Arc<str>) {
         if bytes == self.facts.bytes {

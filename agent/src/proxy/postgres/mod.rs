@@ -17,6 +17,7 @@ mod meaning;
 mod naming;
 mod opening;
 mod parameters;
+mod plain;
 mod protection;
 mod reading;
 mod setting;

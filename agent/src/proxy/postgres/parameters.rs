@@ -1,6 +1,6 @@
 //! Parameters of a request, as the record has them: by their types, what is protected in them masked.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use super::protection::Protection;
 use crate::{
@@ -28,33 +28,45 @@ pub(super) fn written(
             break;
         }
         let (comma, number) = (if place == 0 { "" } else { ", " }, place + 1);
+        // A string takes everything.
+        let _ = write!(out, "{comma}${number} = ");
         let protected = near.get(place).is_none_or(|near| protection.is_protected(near));
         let kind = statement.and_then(|statement| statement.types.get(place)).copied().unwrap_or(0);
-        let text = match value {
-            None => "null".to_owned(),
-            Some(_) if protected => HIDDEN.to_owned(),
-            Some(value) => shown(value, bind.formats.at(place), kind, protection),
-        };
-        // A string takes everything.
-        let _ = write!(out, "{comma}${number} = {text}");
+        match value {
+            None => out.push_str("null"),
+            Some(_) if protected => out.push_str(HIDDEN),
+            Some(value) => show(&mut out, value, (bind.formats.at(place), kind), protection),
+        }
     }
     out
 }
 
-fn shown(value: &[u8], format: Format, kind: u32, protection: &Protection) -> String {
+fn show(out: &mut String, value: &[u8], (format, kind): (Format, u32), protection: &Protection) {
     let text = match format {
-        Format::Text => std::str::from_utf8(value).ok().map(str::to_owned),
-        Format::Binary => to_text(kind, value).ok(),
+        Format::Text => std::str::from_utf8(value).ok().map(Cow::Borrowed),
+        Format::Binary => to_text(kind, value).ok().map(Cow::Owned),
     };
-    let Some(text) = text else { return format!("({} bytes)", value.len()) };
+    let Some(text) = text else {
+        let _ = write!(out, "({} bytes)", value.len());
+        return;
+    };
     let found = protection.classes().mask_found(&Context::default(), FieldType::Text, text.as_bytes());
     let text = match found.as_ref().map(Masked::text) {
-        Some(masked) => String::from_utf8_lossy(masked.unwrap_or(HIDDEN.as_bytes())).into_owned(),
+        Some(masked) => String::from_utf8_lossy(masked.unwrap_or(HIDDEN.as_bytes())),
         None => text,
     };
-    let short: String = text.chars().take(LONGEST).collect();
-    let more = if short.len() < text.len() { "…" } else { "" };
-    format!("'{}{more}'", short.replace('\'', "''"))
+    out.push('\'');
+    for (count, letter) in text.chars().enumerate() {
+        if count == LONGEST {
+            out.push('…');
+            break;
+        }
+        out.push(letter);
+        if letter == '\'' {
+            out.push(letter);
+        }
+    }
+    out.push('\'');
 }
 
 #[cfg(test)]
@@ -77,8 +89,16 @@ mod tests {
         let body = b"\0\0\0\x01\0\0\0\x03\0\0\0\x017\0\0\0\x03d'a\xff\xff\xff\xff\0\0";
         let Ok(Frontend::Bind(bind)) = Frontend::decode(b'B', body) else { panic!("no Bind") };
         assert_eq!(written(&bind, None, &near, &protection), "$1 = '7', $2 = 'd''a', $3 = null");
-        assert_eq!(shown(&[0, 0, 0, 9], Format::Binary, 23, &protection), "'9'");
-        assert_eq!(shown(&[1, 2, 3], Format::Binary, 0, &protection), "(3 bytes)");
+        let shown = |value: &[u8], as_what: (Format, u32)| {
+            let mut out = String::new();
+            show(&mut out, value, as_what, &protection);
+            out
+        };
+        assert_eq!(shown(&[0, 0, 0, 9], (Format::Binary, 23)), "'9'");
+        assert_eq!(shown(&[1, 2, 3], (Format::Binary, 0)), "(3 bytes)");
+        let long = "ä".repeat(LONGEST);
+        assert_eq!(shown(long.as_bytes(), (Format::Text, 25)), format!("'{long}'"));
+        assert_eq!(shown(format!("{long}b").as_bytes(), (Format::Text, 25)), format!("'{long}…'"));
         // What is near one that nobody knows of is not known.
         assert_eq!(written(&bind, None, &[], &protection), "$1 = ***, $2 = ***, $3 = null");
     }

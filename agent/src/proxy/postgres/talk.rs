@@ -15,6 +15,7 @@ use super::{
     naming::Naming,
     opening::Secured,
     parameters,
+    plain::Plain,
     reading::{self, Unready},
     setting::Setting,
     tally::Tally,
@@ -24,9 +25,10 @@ use crate::{
     approve::Id,
     config::OnFailure,
     mask::Classes,
-    policy::{self, Approval, Cleared, Ruled, Verdict, Version},
+    policy::{self, Approval, Cleared, Recent, Ruled, Verdict, Version},
     protocol::postgres::{
         Frontend,
+        extended::Bind,
         notice::Fields,
         notify::KeyData,
         query::Status,
@@ -54,9 +56,9 @@ pub(super) enum Step {
 /// What a request is about.
 struct Matter {
     meaning: Arc<Meaning>,
-    /// Values that go with the text; `None` is null.
-    parameters: Vec<Option<Box<[u8]>>>,
-    /// The same, as they are recorded.
+    /// Length of the values that go with the text, bytes.
+    values: usize,
+    /// The same values, as they are recorded.
     written: Option<String>,
     /// Whether it only prepares what another message runs.
     prepares: bool,
@@ -64,7 +66,7 @@ struct Matter {
 
 impl Matter {
     /// Constants of the text and parameters, as they are recorded.
-    fn parameters_written(&self) -> Option<String> {
+    fn written(&self) -> Option<String> {
         match (&self.meaning.constants, &self.written) {
             (None, None) => None,
             (Some(constants), None) => Some(constants.to_string()),
@@ -93,6 +95,10 @@ pub(super) struct Talk<'a> {
     pub(super) notices: Vec<Vec<u8>>,
     /// What was held before policies changed: it gives its place up to who asks the same.
     former: Option<Hold>,
+    /// What policies allowed lately.
+    recent: Recent,
+    /// Results that are shown as they are.
+    pub(super) plain: Plain,
     leave: Option<Leave>,
     refused: Option<Refused>,
     /// Portals that were bound under an approval, by the request that made them.
@@ -174,6 +180,8 @@ impl<'a> Talk<'a> {
             hold: None,
             notices: Vec::new(),
             former: None,
+            recent: Recent::default(),
+            plain: Plain::default(),
             leave: None,
             refused: None,
             approved: HashMap::new(),
@@ -222,7 +230,7 @@ impl<'a> Talk<'a> {
             Err(Unready::Missing) => {
                 let meaning = Arc::new(Meaning::unseen(&self.database));
                 let prepares = matches!(asked.request(), Request::Bind { .. });
-                Matter { meaning, parameters: Vec::new(), written: None, prepares }
+                Matter { meaning, values: 0, written: None, prepares }
             }
         };
         if self.asks_first(&asked, &matter.meaning, server)? {
@@ -276,28 +284,27 @@ impl<'a> Talk<'a> {
 
     /// What it is about.
     fn matter(&mut self, asked: &Asked<'_>) -> Result<Matter, Unready> {
-        let plain = |meaning, prepares| Matter { meaning, parameters: Vec::new(), written: None, prepares };
+        let plain = |meaning, prepares| Matter { meaning, values: 0, written: None, prepares };
         Ok(match asked.request() {
             Request::Simple { sql } => plain(self.meaning(sql)?, false),
             Request::Parse(parse) => plain(self.meaning(parse.sql)?, true),
             Request::Bind { bind, statement } => {
                 let statement = statement.as_ref().ok_or(Unready::Missing)?;
                 let meaning = self.meaning(&statement.sql)?;
-                let parameters = bind.parameters.iter().map(|value| value.map(Box::from)).collect();
-                Matter { meaning, parameters, written: None, prepares: true }
+                let values = bind.parameters.iter().flatten().map(<[u8]>::len).sum();
+                Matter { meaning, values, written: None, prepares: true }
             }
             Request::Execute { portal, .. } => {
                 let portal = portal.as_ref().ok_or(Unready::Missing)?;
                 let meaning = self.meaning(portal.sql())?;
                 let bind = portal.bind();
-                let values = bind.iter().flat_map(|bind| bind.parameters.iter());
-                let parameters: Vec<_> = values.map(|value| value.map(Box::from)).collect();
+                let values = bind.iter().flat_map(|bind| bind.parameters.iter()).flatten().map(<[u8]>::len).sum();
                 let protection = &self.private.as_ref().unwrap_or(&self.known).protection;
-                let written = bind.filter(|_| !parameters.is_empty());
+                let written = bind.filter(|bind| bind.parameters.iter().next().is_some());
                 let written = written.map(|bind| {
                     parameters::written(&bind, portal.statement.as_deref(), &meaning.parameters, protection)
                 });
-                Matter { meaning, parameters, written, prepares: false }
+                Matter { meaning, values, written, prepares: false }
             }
             Request::Replication { command } => {
                 plain(Arc::new(Meaning::unknown(&self.database, command, "replication", "replication")), false)
@@ -338,8 +345,13 @@ impl<'a> Talk<'a> {
         bytes: &'m [u8],
         now: Timestamps,
     ) -> Result<Result<Leaving<'m>, Option<Refused>>, Fault> {
-        let more = matter.parameters.iter().flatten().map(|value| value.len()).sum();
-        let (facts, recorded) = matter.meaning.facts_with(more);
+        let (facts, recorded) = matter.meaning.facts_with(matter.values);
+        let policies = &self.setting.proxy.policies;
+        if let Some(cleared) = policy::as_before(bytes, &facts, policies, &self.recent) {
+            let refused = self.objection(&matter.meaning, cleared.verdict(), now);
+            let leaving = Leaving { cleared, bytes: facts.bytes, recorded, approval: None };
+            return Ok(refused.map_or(Ok(leaving), |why| Err(Some(why))));
+        }
         let so_far = self.tally.so_far(now.boot_ns / 1_000_000_000);
         let mut question = self.setting.question(Arc::clone(&facts), so_far, now);
         let mut approval = match asked.request() {
@@ -355,29 +367,29 @@ impl<'a> Talk<'a> {
             | Request::FunctionCall(_)
             | Request::CopyData(_) => None,
         };
-        let policies = &self.setting.proxy.policies;
         self.judgements.mark_unchanged();
         let former = self.former.take();
         loop {
             question.circumstances.approval = approval.as_ref().map(|(approval, _)| Arc::clone(approval));
-            let (verdict, needs) = match policy::execute(bytes, &question, policies, self.setting.observe) {
-                Ruled::Cleared(cleared) => {
-                    let refused = self.objection(&matter.meaning, cleared.verdict(), now);
-                    return Ok(refused.map_or_else(
-                        || Ok(Leaving { cleared, bytes: facts.bytes, recorded, approval }),
-                        |why| Err(Some(why)),
-                    ));
-                }
-                Ruled::Denied(verdict) => return Ok(Err(Some(Refused::by_policy(&verdict)))),
-                Ruled::Held(verdict, needs) => (verdict, needs),
-            };
+            let (verdict, needs) =
+                match policy::execute(bytes, &question, policies, (self.setting.observe, &mut self.recent)) {
+                    Ruled::Cleared(cleared) => {
+                        let refused = self.objection(&matter.meaning, cleared.verdict(), now);
+                        return Ok(refused.map_or_else(
+                            || Ok(Leaving { cleared, bytes: facts.bytes, recorded, approval }),
+                            |why| Err(Some(why)),
+                        ));
+                    }
+                    Ruled::Denied(verdict) => return Ok(Err(Some(Refused::by_policy(&verdict)))),
+                    Ruled::Held(verdict, needs) => (verdict, needs),
+                };
             // What only prepares is held where its values are known.
             if matches!(asked.request(), Request::Parse(_))
                 && let Some(cleared) = policy::prepare(bytes, &verdict)
             {
                 return Ok(Ok(Leaving { cleared, bytes: facts.bytes, recorded, approval: None }));
             }
-            let request = super::hold::request(&question, &matter.meaning, &matter.parameters);
+            let request = super::hold::request(&question, &matter.meaning, &values(asked));
             let digest = request.digest();
             if let Some(refused) = self.refused.take().filter(|refused| refused.digest == Some(digest)) {
                 return Ok(Err(Some(refused)));
@@ -537,9 +549,9 @@ impl<'a> Talk<'a> {
             at,
             kind: Arc::clone(&matter.meaning.kind),
             statement: Some(Arc::clone(&matter.meaning.statement)),
-            parameters: matter.parameters_written().map(Arc::from),
+            parameters: matter.written(),
             decision,
-            policies: verdict.recorded().map(Arc::from),
+            policies: verdict.recorded(),
             facts: Some(facts),
             bytes: Some(bytes),
             detail: self.detail().map(Arc::from),
@@ -550,5 +562,23 @@ impl<'a> Talk<'a> {
     /// In which transaction of the session it runs.
     fn detail(&self) -> Option<String> {
         (self.session.status() != Status::Idle).then(|| format!("transaction {}", self.transactions))
+    }
+}
+
+/// The values that go with a request's text; `None` is null.
+fn values(asked: &Asked<'_>) -> Vec<Option<Box<[u8]>>> {
+    let owned = |bind: &Bind<'_>| bind.parameters.iter().map(|value| value.map(Box::from)).collect();
+    match asked.request() {
+        Request::Bind { bind, .. } => owned(bind),
+        Request::Execute { portal: Some(portal), .. } => portal.bind().as_ref().map(owned).unwrap_or_default(),
+        Request::Execute { portal: None, .. }
+        | Request::Simple { .. }
+        | Request::Replication { .. }
+        | Request::Parse(_)
+        | Request::DescribeStatement(_)
+        | Request::DescribePortal(_)
+        | Request::Close(_)
+        | Request::FunctionCall(_)
+        | Request::CopyData(_) => Vec::new(),
     }
 }

@@ -188,9 +188,38 @@ impl Talk<'_> {
         meaning.touches && self.known.protection.is_any() && sent != Some(self.shelf.changes())
     }
 
-    /// What is done to the rows of a result.
+    /// What is done to the rows of a result, the one at this place of what was asked.
     /// `moved`: what it was read by is not what holds any more.
-    pub(super) fn masks(&mut self, output: Option<&Output>, columns: &[Told<'_>], moved: bool) -> Masks {
+    pub(super) fn masks(&mut self, meaning: &Meaning, at: usize, columns: &[Told<'_>], moved: bool) -> Arc<Masks> {
+        let (known, classes) = (Arc::clone(&self.known), Arc::clone(&self.classes));
+        let result = (meaning.essence(), at);
+        let settled = !moved && self.private.is_none();
+        if settled && let Some(plain) = self.plain.find((&known, &classes), result, columns) {
+            return plain;
+        }
+        let output = meaning.outputs.get(at);
+        let masks = Arc::new(self.worked_out(output, columns, moved));
+        if settled && !masks.is_busy() && self.is_plain(output, columns) {
+            self.plain.keep((&known, &classes), result, columns, &masks);
+        }
+        masks
+    }
+
+    /// Whether a result is shown as it is to everybody, whatever policies say.
+    fn is_plain(&self, output: Option<&Output>, columns: &[Told<'_>]) -> bool {
+        let Some(Output::Columns(lineages)) = output else { return false };
+        lineages.len() == columns.len()
+            && lineages.iter().zip(columns).all(|(lineage, told)| {
+                let Lineage::Of(from) = lineage else { return false };
+                let origin = self.known.catalog.relation_of(told.table);
+                let is_of = |column: &Column| {
+                    origin.as_ref().is_some_and(|(of, _)| of.schema == column.schema && of.table == column.table)
+                };
+                !self.is_classified(lineage) && (told.table == 0 || from.iter().any(is_of))
+            })
+    }
+
+    fn worked_out(&mut self, output: Option<&Output>, columns: &[Told<'_>], moved: bool) -> Masks {
         let now = Timestamps::now();
         let lineages = match output {
             _ if moved => &[],
@@ -283,11 +312,10 @@ impl Talk<'_> {
                         // Nobody asked what they are, and nobody has to know.
                         let clear =
                             Covered { cover: Cover::Clear, kind: 0, format: crate::protocol::postgres::Format::Text };
-                        Masks::new(vec![clear; row.count()], Arc::clone(&self.classes))
+                        Arc::new(Masks::new(vec![clear; row.count()], Arc::clone(&self.classes)))
                     } else {
-                        self.masks(meaning.outputs.first(), &told, moved)
+                        self.masks(&meaning, 0, &told, moved)
                     };
-                    let masks = Arc::new(masks);
                     if let Some(open) = number.and_then(|number| self.ledger.open(number)) {
                         open.masks = Some(Arc::clone(&masks));
                     }
