@@ -10,13 +10,9 @@ use anyhow::{Result, bail};
 use super::Report;
 use super::intercept::{self, setups::Daemon, site::Network, site::Site};
 use crate::process::is_root;
-use setups::{PORT, Server, Way};
+use setups::{Policies, Server, Way};
 
-/// What has the daemon mask what the server's tables hold: a section of its configuration. Without it nothing is masked,
-/// and what masking costs is not measured.
-const MASKING: Option<&str> = None;
-
-/// Measures everything; about five minutes.
+/// Measures everything; about ten minutes.
 pub(crate) fn run(report: &mut Report) -> Result<()> {
     if !is_root() {
         bail!("the measurements load programs into the running kernel: run them as root");
@@ -27,15 +23,17 @@ pub(crate) fn run(report: &mut Report) -> Result<()> {
     let server = Server::start(&site, &network)?;
     let _pgbouncer = setups::pgbouncer(&site, &network)?;
     let _haproxy = setups::haproxy(&site, &network)?;
-    let target = format!("[target.bench]\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:{PORT}\"]\n");
-    let daemon = Daemon::start(&site, &network, &(target + MASKING.unwrap_or_default()))?;
+    let policies = Policies::write(&site)?;
+    let daemon = Daemon::start(&site, &network, &policies.config())?;
     let ways = Way::ALL.map(|way| way.through(&site, &network));
     measures::transactions(report, &ways)?;
     measures::latency(report, &ways)?;
     measures::copies(report, &ways)?;
-    if MASKING.is_some() {
-        measures::masking(report, &ways)?;
-    }
+    measures::masking(report, &ways, |detect| {
+        policies.detect(detect)?;
+        daemon.reload_policies()
+    })?;
+    measures::large(report, &ways, daemon.pid())?;
     measures::idle(report, &ways, &server, daemon.pid())?;
     daemon.stop()?;
     report.number("postgres.used_by_others", site.used_by_others()?);

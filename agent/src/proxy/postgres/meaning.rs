@@ -63,8 +63,10 @@ pub(super) struct Essence {
     pub(super) outputs: Vec<Output>,
     /// How each statement copies what it gives.
     pub(super) copied: Vec<Option<Copied>>,
-    /// What is near each parameter.
-    pub(super) parameters: Vec<Lineage>,
+    /// What each statement gives that no class is in, whatever is read besides.
+    pub(super) unclassified: Vec<bool>,
+    /// Whether what is near each parameter is protected.
+    pub(super) parameters: Vec<bool>,
     /// What it writes from other data.
     pub(super) stores: Vec<Store>,
     /// What it does to names of statements and cursors, by statement.
@@ -131,6 +133,7 @@ impl Meaning {
             changes: true,
             unreadable: None,
             outputs: Vec::new(),
+            unclassified: Vec::new(),
             copied: Vec::new(),
             parameters: Vec::new(),
             stores: Vec::new(),
@@ -182,6 +185,14 @@ impl Meaning {
     pub(super) fn of(text: &str, script: &Script, place: &Place<'_>) -> Self {
         let understood = script.understand(place.catalog, place.names);
         let hidden = |near: &Lineage| place.protection.is_protected(near);
+        let unclassified = |output: &Output| match output {
+            Output::Nothing => true,
+            Output::Undecided => false,
+            Output::Columns(lineages) => lineages.iter().all(|lineage| match lineage {
+                Lineage::Of(columns) => !columns.iter().any(|column| place.protection.classifies(column)),
+                Lineage::Undecided => false,
+            }),
+        };
         let mut literals: Vec<(Range<usize>, bool)> = Vec::new();
         let (mut outputs, mut copied, mut parameters, mut stores) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (mut deeds, mut uses, mut settings, mut transactions) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -197,8 +208,8 @@ impl Meaning {
             transactions.extend(one.transaction.clone());
             for (place, near) in one.parameters.iter().enumerate() {
                 match parameters.get_mut(place) {
-                    Some(known) => join(known, near),
-                    None => parameters.push(near.clone()),
+                    Some(known) => *known |= hidden(near),
+                    None => parameters.push(hidden(near)),
                 }
             }
             unlists.add(&one.unlists);
@@ -210,6 +221,7 @@ impl Meaning {
             shape: replaced(text, literals.iter().map(|(at, _)| (at, BLANK))).into(),
             changes: understood.iter().any(changes),
             unreadable: None,
+            unclassified: outputs.iter().map(unclassified).collect(),
             outputs,
             copied,
             parameters,
@@ -282,16 +294,19 @@ impl Meaning {
     /// What it means with what it runs by name: the text behind the name of a statement's place.
     pub(super) fn with(&self, named: &[(u32, Arc<Meaning>)]) -> Self {
         let mut facts = (*self.facts).clone();
-        let mut outputs = self.outputs.clone();
+        let (mut outputs, mut unclassified) = (self.outputs.clone(), self.unclassified.clone());
         let mut stores = self.stores.clone();
         let mut changes = self.changes;
         for (at, inner) in named {
             add(&mut facts, &inner.facts);
             changes |= inner.changes;
             stores.extend(inner.stores.iter().cloned());
-            let place = usize::try_from(*at).ok().and_then(|at| outputs.get_mut(at));
-            if let (Some(output), Some(given)) = (place, inner.outputs.first()) {
+            let at = usize::try_from(*at).unwrap_or(usize::MAX);
+            if let (Some(output), Some(given)) = (outputs.get_mut(at), inner.outputs.first()) {
                 output.clone_from(given);
+            }
+            if let Some(place) = unclassified.get_mut(at) {
+                *place = inner.unclassified.first().is_some_and(|first| *first);
             }
         }
         if let Some(unknown) = &mut facts.unknown_parts {
@@ -305,6 +320,7 @@ impl Meaning {
             changes,
             unreadable: named.iter().find_map(|(_, inner)| inner.unreadable.clone()),
             outputs,
+            unclassified,
             copied: self.copied.clone(),
             parameters: self.parameters.clone(),
             stores,
@@ -371,14 +387,6 @@ fn changes(one: &Understood) -> bool {
         Some(Transaction::Commit { .. } | Transaction::Prepare | Transaction::CommitPrepared)
     );
     ends || one.kinds.iter().any(lasting) || !one.unknown.is_empty()
-}
-
-fn join(known: &mut Lineage, more: &Lineage) {
-    match (&mut *known, more) {
-        (Lineage::Of(all), Lineage::Of(more)) => Arc::make_mut(all).extend(more.iter().cloned()),
-        (Lineage::Of(_), Lineage::Undecided) => *known = Lineage::Undecided,
-        (Lineage::Undecided, _) => {}
-    }
 }
 
 /// The text with some of its parts replaced.

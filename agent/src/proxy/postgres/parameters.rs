@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt::Write as _};
 use super::protection::Protection;
 use crate::{
     mask::{FieldType, Masked, detect::Context},
-    protocol::postgres::{Format, extended::Bind, session::Statement, sql::Lineage, value::to_text},
+    protocol::postgres::{Format, extended::Bind, session::Statement, value::to_text},
 };
 
 /// What stands for a value that is not recorded.
@@ -14,11 +14,11 @@ const HIDDEN: &str = "***";
 const LONGEST: usize = 256;
 const MOST: usize = 4096;
 
-/// The parameters of a Bind, for people: `$1 = 7, $2 = 'ada', $3 = null`.
+/// The parameters of a Bind, for people: `$1 = 7, $2 = 'ada', $3 = null`; those that are `hidden` are not shown.
 pub(super) fn written(
     bind: &Bind<'_>,
     statement: Option<&Statement>,
-    near: &[Lineage],
+    hidden: &[bool],
     protection: &Protection,
 ) -> String {
     let mut out = String::new();
@@ -30,7 +30,8 @@ pub(super) fn written(
         let (comma, number) = (if place == 0 { "" } else { ", " }, place + 1);
         // A string takes everything.
         let _ = write!(out, "{comma}${number} = ");
-        let protected = near.get(place).is_none_or(|near| protection.is_protected(near));
+        // What is near one that nobody knows of is not known.
+        let protected = hidden.get(place).is_none_or(|hidden| *hidden);
         let kind = statement.and_then(|statement| statement.types.get(place)).copied().unwrap_or(0);
         match value {
             None => out.push_str("null"),
@@ -84,11 +85,11 @@ mod tests {
     fn values_are_shown_by_type_and_protected_ones_are_not() {
         let target = Arc::new(Target::opaque([10, 0, 0, 5].into(), 5432));
         let protection = Protection::of(Arc::new(Classes::empty()), target, &Catalog::default());
-        let near = vec![Lineage::Of(Arc::default()); 3];
+        let hidden = [false; 3];
         // Portal "", statement "", one format (text), three values, no result formats.
         let body = b"\0\0\0\x01\0\0\0\x03\0\0\0\x017\0\0\0\x03d'a\xff\xff\xff\xff\0\0";
         let Ok(Frontend::Bind(bind)) = Frontend::decode(b'B', body) else { panic!("no Bind") };
-        assert_eq!(written(&bind, None, &near, &protection), "$1 = '7', $2 = 'd''a', $3 = null");
+        assert_eq!(written(&bind, None, &hidden, &protection), "$1 = '7', $2 = 'd''a', $3 = null");
         let shown = |value: &[u8], as_what: (Format, u32)| {
             let mut out = String::new();
             show(&mut out, value, as_what, &protection);
@@ -99,7 +100,7 @@ mod tests {
         let long = "ä".repeat(LONGEST);
         assert_eq!(shown(long.as_bytes(), (Format::Text, 25)), format!("'{long}'"));
         assert_eq!(shown(format!("{long}b").as_bytes(), (Format::Text, 25)), format!("'{long}…'"));
-        // What is near one that nobody knows of is not known.
+        assert_eq!(written(&bind, None, &[true, false], &protection), "$1 = ***, $2 = 'd''a', $3 = null");
         assert_eq!(written(&bind, None, &[], &protection), "$1 = ***, $2 = ***, $3 = null");
     }
 }

@@ -329,7 +329,8 @@ impl<'a> Talk<'a> {
     /// Whether the server has to tell first what a portal gives: its rows could not be told apart.
     fn asks_first(&mut self, asked: &Asked<'_>, meaning: &Meaning, server: &mut Upstream) -> Result<bool, Fault> {
         let Request::Execute { portal: Some(portal), .. } = asked.request() else { return Ok(false) };
-        if portal.shape().is_some() || !self.looks_into(meaning.outputs.first()) {
+        let shown = self.classes.detectors().is_empty() && meaning.unclassified.first() == Some(&true);
+        if portal.shape().is_some() || shown || !self.looks_into(meaning.outputs.first()) {
             return Ok(false);
         }
         self.session.describe(portal, server.own()).map_err(|error| Fault::Protocol(Who::Client, error))?;
@@ -477,7 +478,7 @@ impl<'a> Talk<'a> {
         }
         let outside = |kind: &String| matches!(kind.as_str(), "program" | "file");
         let stays = meaning.facts.opaque || meaning.facts.kinds.iter().flatten().any(outside);
-        let in_block = self.session.status() == Status::Block && self.session.idle() && meaning.outputs.len() == 1;
+        let in_block = self.session.in_block() && meaning.outputs.len() == 1;
         match (in_block, meaning.transactions.first()) {
             (true, None) if !stays => {
                 self.block_changed = true;

@@ -235,6 +235,8 @@ impl Usage {
 /// Memory of a process, KiB.
 pub(in crate::bench) struct Memory {
     pub(in crate::bench) rss: f64,
+    /// The most that `rss` ever was.
+    pub(in crate::bench) peak: f64,
     pss: f64,
     anonymous: f64,
 }
@@ -248,6 +250,7 @@ impl Memory {
         };
         Ok(Self {
             rss: read("status", "VmRSS")?,
+            peak: read("status", "VmHWM")?,
             pss: read("smaps_rollup", "Pss")?,
             anonymous: read("smaps_rollup", "Anonymous")?,
         })

@@ -183,6 +183,12 @@ impl Daemon {
         self.child.0.id()
     }
 
+    /// Has it read its policies and its classification again.
+    pub(in crate::bench) fn reload_policies(&self) -> Result<()> {
+        let mut reload = Command::new(target("release/sallyport"));
+        output(self.files.options(&mut reload).args(["policy", "reload"])).map(|_| ())
+    }
+
     /// Ends it and takes its programs out of the kernel.
     pub(in crate::bench) fn stop(mut self) -> Result<()> {
         let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).context("no such process")?;

@@ -139,22 +139,35 @@ pub(super) fn copies(report: &mut Report, roads: &[Road<'_>]) -> Result<()> {
     Rounds::of(roads, ROUNDS, |road| speed(road, query))?.report(report, "copy_out", "mb_per_s")
 }
 
-/// Rows of a protected column against rows of one that nobody protects, and text in which something is found against
-/// text in which nothing is; by the daemon both times.
-pub(super) fn masking(report: &mut Report, roads: &[Road<'_>]) -> Result<()> {
-    let ours = roads.iter().filter(|road| road.way == Way::Ours).collect::<Vec<_>>();
-    for (name, protected, plain) in
-        [("select_masked_mb_s", "id, email", "id, code"), ("detectors_mb_s", "id, remark", "id, plain")]
-    {
-        let mut ratios = Vec::new();
-        for road in &ours {
-            for _ in 0..ROUNDS {
-                let of = |columns: &str| speed(road, &format!("SELECT {columns} FROM people"));
-                ratios.push(of(protected)? / of(plain)?);
-            }
-        }
-        report.number(&format!("postgres.{name}.vs_unmasked"), median(ratios).context("no rounds")?);
+/// Five columns of which two are masked, and five of which every text is searched, against the same with nothing to do; by
+/// the daemon each time. `detect` turns the search on and off.
+pub(super) fn masking(report: &mut Report, roads: &[Road<'_>], detect: impl Fn(bool) -> Result<()>) -> Result<()> {
+    let road = roads.iter().find(|road| road.way == Way::Ours).context("no way of ours")?;
+    let (mut masked, mut searched) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let open = speed(road, "SELECT * FROM open")?;
+        masked.push(speed(road, "SELECT * FROM people")? / open);
+        detect(true)?;
+        let found = speed(road, "SELECT * FROM open");
+        detect(false)?;
+        searched.push(found? / open);
     }
+    report.number("postgres.select_masked_mb_s.vs_unmasked", median(masked).context("no rounds")?);
+    report.number("postgres.detectors_mb_s.vs_unmasked", median(searched).context("no rounds")?);
+    Ok(())
+}
+
+/// Ten gigabytes at once: what the daemon's memory grows by.
+pub(super) fn large(report: &mut Report, roads: &[Road<'_>], daemon: u32) -> Result<()> {
+    let road = roads.iter().find(|road| road.way == Way::Ours).context("no way of ours")?;
+    let before = Memory::of(daemon)?;
+    let mut psql = road.client("psql")?;
+    let query = "COPY (SELECT n, repeat('0123456789', 100) FROM generate_series(1, 10000000) n) TO STDOUT";
+    let status = psql.args(["-Xq", "-c", query, "postgres"]).stdout(Stdio::null()).status()?;
+    if !status.success() {
+        bail!("psql failed: {status}");
+    }
+    report.number("postgres.ten_gb.memory_mib", (Memory::of(daemon)?.peak - before.rss) / 1024.0);
     Ok(())
 }
 

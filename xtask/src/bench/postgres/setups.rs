@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::bench::intercept::site::{Network, Owned, Place, Site};
-use crate::process::run;
+use crate::process::{root, run};
 
 /// Where the server listens.
 pub(super) const PORT: u16 = 5437;
@@ -16,15 +16,73 @@ const PGBOUNCER_PORT: u16 = 6437;
 const HAPROXY_PORT: u16 = 7437;
 /// As many connections as idle ones are wanted, and some.
 const CONNECTIONS: u32 = 300;
-/// Size of pgbench's tables: a hundred thousand accounts each.
-const SCALE: u32 = 5;
+/// Size of pgbench's tables, in hundreds of thousands of accounts. Its manual wants at least one for each client: else
+/// they wait for each other's rows and not for what is measured.
+const SCALE: u32 = 20;
 
-/// Statements for tables of our own: what is read for masking, and its like that nobody protects. Lines are about as long.
+/// Statements for tables of our own: what is read for masking, and the same where no column has a class.
 const TABLES: &str = "
     CREATE TABLE people AS SELECT n AS id, 'person' || n || '@example.org' AS email, md5(n::text) AS code,
         'Paid by card 4111 1111 1111 1111, call +49 30 1234567, order ' || n AS remark,
         'Taken at the counter without a word by somebody in a hat, order ' || n AS plain
-    FROM generate_series(1, 200000) n";
+    FROM generate_series(1, 200000) n;
+    CREATE TABLE open AS TABLE people";
+
+/// Two of the five columns of `people`.
+const CLASSES: &str = "
+[class.\"pii.email\"]
+mask = \"hash\"
+[class.remark]
+mask = \"redact\"
+[[column]]
+class = \"pii.email\"
+table = \"people\"
+column = \"email\"
+[[column]]
+class = \"remark\"
+table = \"people\"
+column = \"remark\"
+";
+/// Every detector there is, over every text of no class.
+const DETECTORS: &str = "
+[class.found]
+mask = \"redact\"
+detect = [\"pan\", \"iban\", \"email\", \"us-ssn\", \"phone\", \"jwt\", \"private-key\", \"aws-key\", \"github-token\",
+    \"gcp-key\", \"slack-token\", \"vendor-token\", \"secret\", \"ipv4\", \"ipv6\"]
+";
+
+/// Policies and a classification, as an operator would have them.
+pub(super) struct Policies {
+    directory: PathBuf,
+}
+
+impl Policies {
+    /// Ours that prohibit, and one that permits the rest.
+    pub(super) fn write(site: &Site) -> Result<Self> {
+        let directory = site.directory.join("policies");
+        fs::create_dir(&directory)?;
+        for name in ["baseline.cedar", "permit-all.cedar"] {
+            fs::copy(root().join("policies").join(name), directory.join(name))?;
+        }
+        let policies = Self { directory };
+        policies.detect(false)?;
+        Ok(policies)
+    }
+
+    /// Has texts of no class searched from the next reading on, or not.
+    pub(super) fn detect(&self, detect: bool) -> Result<()> {
+        let text = format!("{CLASSES}{}", if detect { DETECTORS } else { "" });
+        Ok(fs::write(self.directory.join("classes.toml"), text)?)
+    }
+
+    /// The daemon's configuration: these, and the server as a target.
+    pub(super) fn config(&self) -> String {
+        format!(
+            "[policy]\ndirectory = \"{}\"\n[target.bench]\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:{PORT}\"]\n",
+            self.directory.display()
+        )
+    }
+}
 
 /// A PostgreSQL of ours.
 pub(super) struct Server {
@@ -51,8 +109,6 @@ impl Server {
             format!("unix_socket_directories={}", directory.display()),
             format!("max_connections={CONNECTIONS}"),
             "shared_buffers=256MB".to_owned(),
-            "fsync=off".to_owned(),
-            "synchronous_commit=off".to_owned(),
             "autovacuum=off".to_owned(),
             "max_wal_size=4GB".to_owned(),
         ] {
@@ -73,6 +129,7 @@ impl Server {
         quiet(fill.args(["-p", &PORT.to_string(), "postgres"]))?;
         server.sql(TABLES)?;
         server.sql("VACUUM ANALYZE people")?;
+        server.sql("VACUUM ANALYZE open")?;
         Ok(server)
     }
 

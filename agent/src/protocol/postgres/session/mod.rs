@@ -146,6 +146,13 @@ impl Session {
         self.status
     }
 
+    /// Whether the next request is run inside a transaction block: one is open, and nothing that waits for an answer can
+    /// end it.
+    #[must_use]
+    pub fn in_block(&self) -> bool {
+        self.status == Status::Block && self.pipeline.iter().all(|pending| pending.kind.only_prepares())
+    }
+
     /// Whether the session has ended, by either side.
     #[must_use]
     pub fn ended(&self) -> bool {

@@ -34,6 +34,18 @@ pub(super) enum Kind {
     Denied(Box<[u8]>, DeniedEnd),
 }
 
+impl Kind {
+    /// Whether nothing is run by it.
+    pub(super) fn only_prepares(&self) -> bool {
+        match self {
+            Self::Parse | Self::Bind | Self::DescribeStatement(_) | Self::DescribePortal(_) | Self::Close => true,
+            Self::Startup | Self::Query | Self::FunctionCall | Self::Sync | Self::Execute(_) | Self::Denied(..) => {
+                false
+            }
+        }
+    }
+}
+
 /// Where a COPY stands.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Copying {

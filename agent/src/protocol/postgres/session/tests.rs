@@ -396,6 +396,20 @@ fn a_denied_query_in_an_open_batch_becomes_a_sync() {
 }
 
 #[test]
+fn a_block_is_open_until_something_is_run_that_may_end_it() {
+    let mut talk = Talk::open();
+    assert!(!talk.0.in_block());
+    talk.all(&[query("begin")]);
+    assert!(!talk.0.in_block());
+    talk.backs(&[complete("BEGIN"), Backend::Ready(Status::Block)]);
+    assert!(talk.0.in_block());
+    talk.all(&[parse("", "update t set a = 1"), bind("", "")]);
+    assert!(talk.0.in_block());
+    talk.all(&[execute("")]);
+    assert!(!talk.0.in_block(), "it may be a COMMIT");
+}
+
+#[test]
 fn a_held_request_finds_what_happened_meanwhile() {
     let mut talk = Talk::open();
     talk.pass(parse("", "selekt"));
