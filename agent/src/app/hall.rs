@@ -61,7 +61,9 @@ impl Lanes {
             let runtime = runtime.map_err(AppError::system("starting a lane"))?;
             let body = move || {
                 runtime.block_on(async {
-                    drop(tokio::spawn(vigil::keep()));
+                    if hall.proxy.limits.busy_poll {
+                        drop(tokio::spawn(vigil::keep()));
+                    }
                     let accepted = hall.guests.track_future(hall.accept(&own, lane)).await;
                     if let Err(error) = accepted {
                         tracing::error!(%error, "a lane cannot accept");

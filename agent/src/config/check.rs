@@ -136,6 +136,7 @@ fn proxy(raw: &RawProxy, problems: &mut Problems) -> Proxy {
         max_connections: number("max_connections", &raw.max_connections, 1..=most, problems)
             .and_then(NonZeroU32::new)
             .unwrap_or(default.max_connections),
+        busy_poll: raw.busy_poll.as_ref().map_or(default.busy_poll, |on| *on.get_ref()),
     }
 }
 

@@ -48,7 +48,7 @@ pub(super) const SECTIONS: &[(&str, &[&str])] = &[
         ],
     ),
     ("intercept", &["listen_port", "max_flows", "bpffs", "resolvers"]),
-    ("proxy", &["connect_timeout", "idle_timeout", "keepalive", "drain_timeout", "max_connections"]),
+    ("proxy", &["connect_timeout", "idle_timeout", "keepalive", "drain_timeout", "max_connections", "busy_poll"]),
     ("identity", &["trust_domain", "host"]),
     ("policy", &["directory", "mode", "zone"]),
     (
@@ -163,6 +163,8 @@ pub(super) struct RawProxy {
     pub(super) drain_timeout: Setting<String>,
     /// Most flows at once.
     pub(super) max_connections: Setting<i64>,
+    /// Whether lanes look again instead of sleeping.
+    pub(super) busy_poll: Setting<bool>,
 }
 
 /// `[identity]`: what identities are called.
@@ -379,6 +381,7 @@ impl RawProxy {
             keepalive: section.span("keepalive", problems),
             drain_timeout: section.span("drain_timeout", problems),
             max_connections: section.integer("max_connections", problems),
+            busy_poll: section.flag("busy_poll", problems),
         }
     }
 }

@@ -145,6 +145,7 @@ fn settings_are_read() {
         intercept = { listen_port = 20_001, max_flows = 0x1000, resolvers = ["10.0.0.2", "[2001:db8::1]:5353"] }
         proxy.connect_timeout = "1m30s"
         proxy.drain_timeout = "0"
+        proxy.busy_poll = false
         identity.trust_domain = "prod.example.org"
         audit.on_failure = "allow"
         telemetry.log = "json"
@@ -158,6 +159,7 @@ fn settings_are_read() {
     assert_eq!(config.intercept.resolvers.now(), servers);
     assert_eq!(config.proxy.connect_timeout, Duration::from_secs(90));
     assert_eq!(config.proxy.drain_timeout, Duration::ZERO);
+    assert!(!config.proxy.busy_poll && parse("").unwrap().proxy.busy_poll);
     assert_eq!(config.identity.trust_domain.as_str(), "prod.example.org");
     assert_eq!(config.audit.on_failure, OnFailure::Allow);
     assert_eq!((config.telemetry.log, config.telemetry.level), (Log::Json, Level::Trace));

@@ -322,6 +322,8 @@ pub struct Proxy {
     pub drain_timeout: Duration,
     /// Most flows at once.
     pub max_connections: NonZeroU32,
+    /// Whether a lane whose flows move all the time looks again instead of sleeping, while nobody waits for a processor.
+    pub busy_poll: bool,
 }
 
 impl Proxy {
@@ -337,6 +339,7 @@ impl Default for Proxy {
             keepalive: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(10),
             max_connections: NonZeroU32::MIN.saturating_add(16_383),
+            busy_poll: true,
         }
     }
 }

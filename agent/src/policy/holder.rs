@@ -27,7 +27,7 @@ const SHARDS: usize = 8;
 const SCENES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(127);
 
 /// What a flow keeps of what it was allowed.
-const RECENT: usize = 16;
+const RECENT: usize = 64;
 /// Who asked lately; each is about 2 KiB.
 const SUBJECTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 
