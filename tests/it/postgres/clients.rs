@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const UNITS: [&str; 2] = ["bystander", "job"];
 
 /// Runs the same directly and intercepted, each on an empty database, and compares.
-fn same(world: &World, run: impl Fn(&str) -> Said) -> Said {
+pub(super) fn same(world: &World, run: impl Fn(&str) -> Said) -> Said {
     let [direct, intercepted] = UNITS.map(|unit| {
         world.server.empty();
         let said = run(unit);
@@ -25,7 +25,7 @@ fn same(world: &World, run: impl Fn(&str) -> Said) -> Said {
 }
 
 /// Compares what does not depend on the server's process numbers.
-fn alike(direct: &str, intercepted: &str) {
+pub(super) fn alike(direct: &str, intercepted: &str) {
     let known = |line: &str| match line.split_once(" process with PID ") {
         Some((before, _)) => before.to_owned(),
         None => line.to_owned(),
@@ -47,54 +47,70 @@ fn scripted(world: &World, program: impl AsRef<Path>, arguments: &[PathBuf]) {
     assert!(said.out.contains("the last line"), "{said:?}");
 }
 
+pub(super) fn psql(world: &World) {
+    scripted(world, program("psql"), &["-X".into(), "-f".into(), script("session.sql")]);
+}
+
 #[test]
 fn clients_psql() {
-    let world = World::new();
-    scripted(&world, program("psql"), &["-X".into(), "-f".into(), script("session.sql")]);
+    psql(&World::new());
+}
+
+pub(super) fn psycopg(world: &World) {
+    scripted(world, kept("python/bin/python"), &[script("psycopg3.py")]);
 }
 
 #[test]
 fn clients_psycopg() {
-    let world = World::new();
-    scripted(&world, kept("python/bin/python"), &[script("psycopg3.py")]);
+    psycopg(&World::new());
+}
+
+pub(super) fn asyncpg(world: &World) {
+    scripted(world, kept("python/bin/python"), &[script("asyncpg_client.py")]);
 }
 
 #[test]
 fn clients_asyncpg() {
-    let world = World::new();
-    scripted(&world, kept("python/bin/python"), &[script("asyncpg_client.py")]);
+    asyncpg(&World::new());
+}
+
+pub(super) fn node_postgres(world: &World) {
+    let run = format!("NODE_PATH={} exec node --no-deprecation \"$0\"", kept("node/node_modules").display());
+    scripted(world, "sh", &["-c".into(), run.into(), script("node_postgres.js")]);
 }
 
 #[test]
 fn clients_node_postgres() {
-    let world = World::new();
-    let run = format!("NODE_PATH={} exec node --no-deprecation \"$0\"", kept("node/node_modules").display());
-    scripted(&world, "sh", &["-c".into(), run.into(), script("node_postgres.js")]);
+    node_postgres(&World::new());
+}
+
+pub(super) fn tokio_postgres(world: &World) {
+    scripted(world, built("sallyport-tokio-postgres"), &[]);
 }
 
 #[test]
 fn clients_tokio_postgres() {
-    let world = World::new();
-    scripted(&world, built("sallyport-tokio-postgres"), &[]);
+    tokio_postgres(&World::new());
+}
+
+pub(super) fn jdbc(world: &World) {
+    let arguments = ["-cp".into(), "/usr/share/java/postgresql.jar".into(), script("Jdbc.java")];
+    scripted(world, "java", &arguments);
 }
 
 #[test]
 fn clients_jdbc() {
-    let world = World::new();
-    let arguments = ["-cp".into(), "/usr/share/java/postgresql.jar".into(), script("Jdbc.java")];
-    scripted(&world, "java", &arguments);
+    jdbc(&World::new());
 }
 
-#[test]
-fn clients_pgbench() {
-    let world = World::new();
+pub(super) fn pgbench(world: &World) {
     let run = |unit: &str, words: &[&str]| {
         let mut command = world.command(unit, program("pgbench"), Role::Trust);
         let said = Client::start(command.args(words)).end_within(LONG);
         said.good();
         said
     };
-    let said = same(&world, |unit| {
+    let said = same(world, |unit| {
         run(unit, &["-i", "-q", "-s", "2"]);
         let mut all = String::new();
         for mode in ["simple", "extended", "prepared"] {
@@ -117,15 +133,18 @@ fn clients_pgbench() {
 }
 
 #[test]
-fn clients_pg_dump_and_pg_restore() {
-    let world = World::new();
+fn clients_pgbench() {
+    pgbench(&World::new());
+}
+
+pub(super) fn dumps(world: &World) {
     let fill = std::fs::read_to_string(script("schema.sql")).expect("a file");
     let run = |unit: &str, name: &str, words: &[&str]| {
         let said = Client::start(world.command(unit, program(name), Role::Trust).args(words)).end_within(LONG);
         said.good();
         said
     };
-    same(&world, |unit| {
+    same(world, |unit| {
         world.server.sql("orders", &fill);
         let plain = ["--restrict-key=none", "--serializable-deferrable"];
         let before = run(unit, "pg_dump", &plain);
@@ -143,6 +162,11 @@ fn clients_pg_dump_and_pg_restore() {
         alike(&before.out, &again.out);
         again
     });
+}
+
+#[test]
+fn clients_pg_dump_and_pg_restore() {
+    dumps(&World::new());
 }
 
 #[test]

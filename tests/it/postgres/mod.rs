@@ -6,8 +6,10 @@ mod decisions;
 mod evasion;
 mod held;
 mod records;
+mod secured;
 
-use sallyport_tests::{Client, Daemon, Postgres, Record, Role, Said, Site, client::LONG};
+use sallyport::proxy::tls::certificate_path;
+use sallyport_tests::{Client, Daemon, Postgres, Record, Role, Said, Site, client::LONG, postgres::NAME};
 use std::{ffi::OsStr, path::PathBuf, process::Command};
 
 /// Where the server of these tests listens: not where one expects it, and not the same in another byte order.
@@ -18,6 +20,8 @@ struct World {
     daemon: Daemon,
     server: Postgres,
     site: Site,
+    /// Whether clients speak TLS, and verify everything.
+    secured: bool,
 }
 
 impl World {
@@ -34,13 +38,36 @@ impl World {
     fn made(site: Site, config: impl Fn(&Site) -> String) -> Self {
         let server = Postgres::start(&site.bed, PORT);
         let daemon = Daemon::start(&site.bed, &config(&site));
-        Self { daemon, server, site }
+        Self { daemon, server, site, secured: false }
+    }
+
+    /// One whose clients speak TLS, each trusting whom it has to; with more keys of the target.
+    fn secured(keys: impl Fn(&Site) -> String) -> Self {
+        let site = Site::new("");
+        let server = Postgres::start(&site.bed, PORT);
+        let config = secured(&site, &server, &keys(&site));
+        let daemon = Daemon::start(&site.bed, &config);
+        // What an operator does before anybody connects; the stores are those of a host that nobody else has.
+        let host = site.bed.dir().join("host");
+        std::fs::create_dir(&host).expect("a directory");
+        daemon.cli(&["trust", "install", "--yes", "--root", host.to_str().expect("text")]);
+        Self { daemon, server, site, secured: true }
+    }
+
+    /// Whom clients of a unit have to trust.
+    fn authority(&self, unit: &str) -> PathBuf {
+        if unit == "job" { certificate_path(&self.site.bed.state()) } else { self.server.authority() }
     }
 
     /// A client in a unit; its environment says where the server is.
     fn command(&self, unit: &str, program: impl AsRef<OsStr>, role: Role) -> Command {
         let mut command = self.site.bed.command(unit, program);
         command.envs(self.server.environment(role)).env("LC_ALL", "C.UTF-8").env("PGAPPNAME", "a client");
+        if self.secured {
+            let authority = self.authority(unit);
+            command.env("PGSSLMODE", "verify-full").env("PGSSLROOTCERT", &authority);
+            command.env("NODE_EXTRA_CA_CERTS", &authority);
+        }
         command
     }
 
@@ -72,6 +99,12 @@ impl World {
     fn sessions(&self) -> Vec<Record> {
         self.daemon.store().sessions_to(PORT)
     }
+}
+
+/// A configuration in which the server is reached as its certificate says.
+fn secured(site: &Site, server: &Postgres, keys: &str) -> String {
+    let keys = format!("ca = \"{}\"\nserver_name = \"{NAME}\"\n{keys}", server.authority().display());
+    site.bed.config(&site.bed.scope(""), "", &target(&keys))
 }
 
 /// The section of the server's target, with keys of its own.

@@ -30,6 +30,8 @@ public class Jdbc {
         properties.setProperty("user", System.getenv("PGUSER"));
         properties.setProperty("password", System.getenv("PGPASSWORD"));
         properties.setProperty("sslmode", System.getenv("PGSSLMODE"));
+        String authority = System.getenv("PGSSLROOTCERT");
+        if (authority != null) properties.setProperty("sslrootcert", authority);
         properties.setProperty("preferQueryMode", mode);
         properties.setProperty("prepareThreshold", "3");
         String place = System.getenv("PGHOST") + ":" + System.getenv("PGPORT") + "/" + System.getenv("PGDATABASE");

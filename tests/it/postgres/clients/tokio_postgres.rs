@@ -2,11 +2,17 @@
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a client that fails shall say so and die")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "the library may add messages")]
 
-use std::{env, error::Error, fmt::Debug, time::Duration};
+use std::{env, error::Error, fmt::Debug, sync::Arc, time::Duration};
 
 use futures_util::{SinkExt, StreamExt, TryStreamExt, future, pin_mut, stream};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio_postgres::{AsyncMessage, Client, Config, NoTls, SimpleQueryMessage, types::ToSql};
+use tokio_postgres::{AsyncMessage, Client, Config, SimpleQueryMessage, config::SslMode, types::ToSql};
+use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_rustls::rustls::{
+    ClientConfig, RootCertStore,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 
 type Done = Result<(), Box<dyn Error>>;
 
@@ -15,11 +21,25 @@ fn config() -> Config {
     let mut config = Config::new();
     config.host(of("PGHOST")).port(of("PGPORT").parse().expect("a port"));
     config.user(of("PGUSER")).password(of("PGPASSWORD")).dbname(of("PGDATABASE"));
+    // The library has no words for what is verified: its connector always verifies everything.
+    config.ssl_mode(if of("PGSSLMODE") == "disable" { SslMode::Disable } else { SslMode::Require });
     config
 }
 
+/// Trusts whom libpq's variable names, and nobody without it.
+fn tls() -> MakeRustlsConnect {
+    let mut roots = RootCertStore::empty();
+    if let Some(path) = env::var_os("PGSSLROOTCERT") {
+        let certificate = CertificateDer::from_pem_file(path).expect("a certificate");
+        roots.add(certificate).expect("an authority");
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+    let config = config.with_safe_default_protocol_versions().expect("versions");
+    MakeRustlsConnect::new(config.with_root_certificates(roots).with_no_client_auth())
+}
+
 async fn connect() -> Result<(Client, UnboundedReceiver<String>), Box<dyn Error>> {
-    let (client, mut connection) = config().connect(NoTls).await?;
+    let (client, mut connection) = config().connect(tls()).await?;
     let (tell, told) = unbounded_channel();
     tokio::spawn(async move {
         let mut messages = stream::poll_fn(move |cx| connection.poll_message(cx));
@@ -114,7 +134,7 @@ async fn cancellation(client: &Client) -> Done {
     let token = client.cancel_token();
     let cancel = async {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        token.cancel_query(NoTls).await
+        token.cancel_query(tls()).await
     };
     let (slept, cancelled) = future::join(client.simple_query("SELECT pg_sleep(60)"), cancel).await;
     cancelled?;
