@@ -59,10 +59,15 @@ impl Store {
         found.unwrap_or_else(|| panic!("no event {what} among {:#?}", self.events()))
     }
 
-    /// Everything recorded of one session.
+    /// Everything recorded of one session, the first hundred statements of it.
     pub fn show(&self, session: &Record) -> Record {
+        self.show_from(session, 1)
+    }
+
+    /// As [`Store::show`], with statements from this number on.
+    pub fn show_from(&self, session: &Record, statement: u64) -> Record {
         let id = session["id"].as_str().expect("an id");
-        let lines = self.run(&["sessions", "show", id]);
+        let lines = self.run(&["sessions", "show", id, "--from", &statement.to_string()]);
         lines.into_iter().next().expect("a session")
     }
 

@@ -5,6 +5,7 @@ mod clients;
 mod decisions;
 mod evasion;
 mod held;
+mod kinds;
 mod records;
 mod secured;
 
@@ -84,10 +85,18 @@ impl World {
 
     /// The requests of a session after its beginning, in order.
     fn statements(&self, session: &Record) -> Vec<Record> {
-        let shown = self.daemon.store().show(session);
-        let requests = shown["statements"].as_array();
-        let requests = requests.unwrap_or_else(|| panic!("no statements: {shown:#}"));
-        requests.iter().filter(|one| one["kind"] != "startup").cloned().collect()
+        let mut all = Vec::new();
+        loop {
+            let shown = self.daemon.store().show_from(session, all.len() as u64 + 1);
+            let requests = shown["statements"].as_array();
+            let requests = requests.unwrap_or_else(|| panic!("no statements: {shown:#}"));
+            all.extend_from_slice(requests);
+            if requests.is_empty() || requests.last().is_none_or(|last| last["sequence"] != all.len()) {
+                break;
+            }
+        }
+        all.retain(|one| one["kind"] != "startup");
+        all
     }
 
     /// The only session, as soon as it has ended.

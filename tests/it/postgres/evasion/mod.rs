@@ -6,7 +6,7 @@ mod blocking;
 mod masking;
 mod script;
 mod secrets;
-mod wire;
+pub(super) mod wire;
 
 use super::{World, target};
 use sallyport_tests::Site;

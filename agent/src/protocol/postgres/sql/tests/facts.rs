@@ -14,6 +14,7 @@ fn unknown(facts: &Understood) -> String {
 /// Statements with their verbs and kinds.
 const KINDS: &[(&str, &str)] = &[
     ("SELECT 1", "select: read"),
+    ("VALUES (1), (2)", "select: read"),
     ("INSERT INTO users VALUES (1)", "insert: write"),
     ("INSERT INTO users SELECT * FROM users", "insert: read write"),
     ("UPDATE users SET id = 1", "update: write"),

@@ -3,7 +3,7 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::{Node, SelectStmt};
 
-use super::super::facts::{Output, Unknown};
+use super::super::facts::{Kind, Output, Unknown};
 use super::Walker;
 use super::select::Query;
 
@@ -43,6 +43,10 @@ impl Walker<'_> {
             _ => return false,
         };
         self.facts.verb = verb;
+        if verb == "select" {
+            // VALUES, too, which gives rows to whoever asks and is no query where it only fills a table.
+            self.facts.kinds.insert(Kind::Read);
+        }
         let query = self.top(node);
         self.facts.output = if has_rows { self.output(&query) } else { Output::Nothing };
         true
