@@ -214,4 +214,22 @@ mod tests {
         side.fill().await.unwrap();
         assert!(side.ended() && side.input().is_empty());
     }
+    /// TLS keeps what its socket does not take, and says that it was written.
+    #[tokio::test]
+    async fn what_the_stream_kept_is_written_too() {
+        let (here, mut there) = tokio::io::duplex(2);
+        let mut side = Side::new(tokio::io::BufStream::new(here));
+        side.out().extend_from_slice(b"the end");
+        let mut seen = [0; 7];
+        let read = async {
+            // Nobody reads yet, so the flush does not come to its end at once.
+            tokio::task::yield_now().await;
+            there.read_exact(&mut seen).await
+        };
+        let both = async { tokio::join!(side.drain(), read) };
+        let (drained, read) = tokio::time::timeout(std::time::Duration::from_secs(5), both).await.unwrap();
+        drained.unwrap();
+        read.unwrap();
+        assert_eq!((&seen, side.unflushed), (b"the end", false));
+    }
 }

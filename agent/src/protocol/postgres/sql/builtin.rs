@@ -73,6 +73,7 @@ pub const DANGEROUS: &[Danger] = &[
     danger("lo_unlink", &[Kind::Write, Kind::Destructive], Nature::Plain),
     danger("loread", READ, Nature::Reads),
     danger("lowrite", WRITE, Nature::Sink),
+    danger("nextval", WRITE, Nature::Plain),
     danger("pg_advisory_lock", SESSION, Nature::Sink),
     danger("pg_advisory_lock_shared", SESSION, Nature::Sink),
     danger("pg_advisory_xact_lock", SESSION, Nature::Sink),

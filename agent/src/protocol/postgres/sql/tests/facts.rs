@@ -106,6 +106,9 @@ const KINDS: &[(&str, &str)] = &[
     ("SELECT lo_import('x')", "select: read write file"),
     ("SELECT dblink('x', 'y')", "select: read write program"),
     ("SELECT set_config('a', 'b', false)", "select: read session"),
+    ("SELECT nextval('s')", "select: read write"),
+    ("SELECT 1 FROM users FOR UPDATE", "select: read session"),
+    ("SELECT * FROM (SELECT 1 FROM users FOR KEY SHARE) x", "select: read session"),
 ];
 
 #[test]

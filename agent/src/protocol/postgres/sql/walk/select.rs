@@ -92,6 +92,10 @@ impl Walker<'_> {
         }
         self.distinct(&select.distinct_clause, &query, scope);
         self.ordered(select, &query, scope);
+        if !select.locking_clause.is_empty() {
+            // FOR UPDATE and its like: others wait until the transaction ends.
+            self.facts.kinds.insert(Kind::Session);
+        }
         query
     }
 

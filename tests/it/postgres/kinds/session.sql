@@ -71,15 +71,15 @@ SELECT * FROM generate_series(1, 3) WITH ORDINALITY AS t (a, b)
 SELECT * FROM ROWS FROM (generate_series(1, 2), unnest(ARRAY['a', 'b'])) AS t (a, b)
 SELECT * FROM json_to_recordset('[{"a": 1}]') AS x (a int)
 SELECT * FROM xmltable('/r/a' PASSING ('<r><a>1</a></r>'::xml) COLUMNS a int PATH '.')
-SELECT id FROM shop.orders WHERE id = 1 FOR UPDATE
-SELECT id FROM shop.orders o JOIN shop.people p USING (id) WHERE id = 1 FOR SHARE OF o SKIP LOCKED
+SELECT id FROM shop.orders WHERE id = 1 FOR UPDATE #! also session: it locks
+SELECT id FROM shop.orders o JOIN shop.people p USING (id) WHERE id = 1 FOR SHARE OF o SKIP LOCKED #! also session: it locks
 SELECT name FROM shop.people WHERE id = ANY (ARRAY(SELECT person FROM shop.orders))
 SELECT CASE WHEN id > 1 THEN name ELSE (SELECT b FROM scratch LIMIT 1) END FROM shop.people
 SELECT p FROM shop.people p
 SELECT row_to_json(p) FROM shop.people p
 SELECT relname FROM pg_class WHERE oid = 'shop.people'::regclass
 SELECT table_name FROM information_schema.tables WHERE table_schema = 'shop'
-SELECT nextval('numbers')
+SELECT nextval('numbers') #! also write: the sequence goes on
 SELECT currval('numbers'), lastval()
 SELECT setval('numbers', 100) #! also write: the sequence goes on
 SELECT last_value FROM numbers
@@ -182,8 +182,8 @@ CLOSE c
 DECLARE held CURSOR WITH HOLD FOR SELECT total FROM above
 DECLARE u CURSOR FOR SELECT * FROM shop.orders WHERE id < 3 FOR UPDATE
 FETCH u
-UPDATE shop.orders SET total = 1 WHERE CURRENT OF u
-DELETE FROM shop.orders WHERE CURRENT OF u
+UPDATE shop.orders SET total = 1 WHERE CURRENT OF u #! also session: its cursor locks
+DELETE FROM shop.orders WHERE CURRENT OF u #! also session: its cursor locks
 COMMIT
 FETCH 1 FROM held
 CLOSE ALL
@@ -199,6 +199,92 @@ ROLLBACK
 BEGIN
 SELECT 1/0 #! refused 22012: the transaction has failed
 COMMIT #! verb ROLLBACK: a failed transaction cannot be committed
+-- Names that mean something else than they seem to.
+CREATE TEMP TABLE mine (a int, b text)
+WITH people AS (SELECT 1 AS id) SELECT * FROM people
+WITH people AS (SELECT 1 AS id) SELECT * FROM shop.people
+WITH people AS (SELECT id FROM shop.people) SELECT * FROM people JOIN shop.orders o ON o.person = people.id
+SELECT * FROM (WITH x AS (SELECT person FROM shop.orders) SELECT * FROM x) y, (WITH x AS (SELECT a FROM mine) SELECT * FROM x) z
+SELECT * FROM "shop"."people" WHERE "id" = 1
+SELECT * FROM SHOP.People
+SELECT * FROM U&"sh\006fp".U&"people"
+SELECT * FROM orders.shop.people
+SET search_path = shop
+SELECT * FROM people
+INSERT INTO orders SELECT id + 1000, id, 0 FROM people
+CREATE TEMP TABLE people (id int)
+SELECT * FROM people
+INSERT INTO people VALUES (1)
+DROP TABLE pg_temp.people
+SELECT * FROM people
+SELECT * FROM public.mine #! refused 42P01: it is temporary, and elsewhere
+SELECT * FROM pg_temp.mine
+RESET search_path
+BEGIN; SET LOCAL search_path = shop; SELECT id FROM people; COMMIT
+SELECT * FROM people #! refused 42P01: the path is as it was
+-- Queries where one does not look for them.
+SELECT 1 LIMIT (SELECT count(*) FROM shop.orders)
+SELECT name FROM shop.people ORDER BY (SELECT max(total) FROM shop.orders)
+SELECT count(*) FILTER (WHERE id IN (SELECT person FROM shop.orders)) FROM shop.people
+VALUES ((SELECT max(id) FROM shop.people))
+SELECT ARRAY(SELECT id FROM shop.orders), (SELECT ARRAY[max(a)] FROM mine)
+SELECT sum(id) OVER (ORDER BY (SELECT max(a) FROM mine)) FROM shop.people
+SELECT greatest(1, (SELECT max(id) FROM shop.people)), coalesce((SELECT b FROM scratch LIMIT 1), 'x')
+SELECT * FROM shop.people p JOIN shop.orders o ON o.id = (SELECT max(a) FROM mine)
+SELECT * FROM generate_series(1, (SELECT max(id)::int FROM shop.people))
+SELECT (1, 2) IN (SELECT id, person FROM shop.orders)
+SELECT (ARRAY[1, 2])[(SELECT max(a) FROM mine)]
+SELECT xmlelement(name x, (SELECT max(name) FROM shop.people))
+SELECT json_build_object('a', (SELECT json_agg(o) FROM shop.orders o))
+SELECT max(id) FROM shop.people GROUP BY (SELECT 1 FROM mine LIMIT 1)
+SELECT max(id) FROM shop.people HAVING max(id) > (SELECT count(*) FROM shop.orders)
+INSERT INTO scratch (a) VALUES ((SELECT max(id) FROM shop.people))
+INSERT INTO scratch (a) VALUES (1) RETURNING (SELECT max(name) FROM shop.people)
+INSERT INTO shop.orders VALUES (2, 1, 3) ON CONFLICT (id) DO UPDATE SET total = (SELECT max(a) FROM mine) WHERE EXISTS (SELECT FROM scratch)
+UPDATE scratch SET b = (SELECT name FROM shop.people WHERE id = scratch.a)
+UPDATE shop.orders SET total = DEFAULT WHERE person IN (SELECT id FROM shop.names)
+DELETE FROM mine WHERE a NOT IN (SELECT person FROM shop.orders)
+DELETE FROM ONLY parent WHERE a = (SELECT max(id) FROM shop.people)
+MERGE INTO scratch s USING (SELECT id FROM shop.names) n ON n.id = s.a WHEN MATCHED THEN UPDATE SET b = (SELECT max(b) FROM mine)
+COPY (SELECT a FROM mine WHERE a IN (SELECT id FROM shop.people)) TO STDOUT
+COPY (UPDATE mine SET a = a RETURNING *) TO STDOUT #! also write: what it copies it changes
+WITH a AS (SELECT * FROM shop.people), b AS (DELETE FROM mine WHERE a IN (SELECT id FROM a) RETURNING *) TABLE b
+WITH a AS (INSERT INTO mine VALUES (1) RETURNING a), b AS (UPDATE scratch SET a = 1 RETURNING a), c AS (DELETE FROM taken RETURNING one) SELECT 1
+SELECT * INTO TEMP aside FROM shop.people
+CREATE TABLE with_cte AS WITH x AS (SELECT * FROM shop.orders) SELECT * FROM x
+CREATE TEMP TABLE from_values AS VALUES (1)
+SELECT * FROM shop.orders o WHERE o.id = 1 FOR NO KEY UPDATE NOWAIT #! also session: it locks
+SELECT * FROM (SELECT id FROM shop.people FOR KEY SHARE) x #! also session: it locks
+-- Where writing one table writes another.
+CREATE TABLE log (what text)
+CREATE RULE logged AS ON INSERT TO taken DO ALSO INSERT INTO log VALUES ('x')
+INSERT INTO taken VALUES (9, 'y')
+CREATE RULE elsewhere AS ON DELETE TO taken DO INSTEAD UPDATE listed SET column2 = 'gone'
+DELETE FROM taken #! plan public.taken: a rule stands in for it, which is said to be unknown
+CREATE VIEW two AS SELECT a.id, b.total FROM shop.people a JOIN shop.orders b ON b.person = a.id
+CREATE FUNCTION instead() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO log VALUES ('instead'); RETURN NEW; END$$
+CREATE TRIGGER instead INSTEAD OF INSERT ON two FOR EACH ROW EXECUTE FUNCTION instead()
+INSERT INTO two VALUES (1, 2) #! plan shop.orders shop.people: a trigger stands in for them, and triggers are not followed
+CREATE VIEW checked AS SELECT * FROM shop.names WHERE id < 100 WITH LOCAL CHECK OPTION
+UPDATE checked SET name = 'seen' WHERE id = 3
+DELETE FROM checked WHERE id = 4711
+DROP VIEW checked, two
+DROP FUNCTION instead
+-- Plans of what is not run, and of what is.
+PREPARE removal AS DELETE FROM mine RETURNING a #! also read write destructive: what is prepared will be run
+EXPLAIN EXECUTE removal #! also write destructive: what is named counts as run, planned or not
+EXPLAIN ANALYZE EXECUTE removal #! also write destructive: it is run
+EXPLAIN VERBOSE UPDATE scratch SET a = 1
+EXPLAIN (ANALYZE on, BUFFERS) UPDATE scratch SET a = 1 #! also write: it is run
+EXPLAIN (ANALYZE TRUE) DELETE FROM mine #! also write destructive: it is run
+EXPLAIN (ANALYZE 1, FORMAT yaml) SELECT nextval('numbers') #! also write: it is run
+EXPLAIN (ANALYZE 0) DELETE FROM mine
+EXPLAIN DECLARE x CURSOR FOR SELECT * FROM shop.people
+EXPLAIN CREATE TABLE not_made AS SELECT * FROM shop.people
+EXPLAIN ANALYZE CREATE MATERIALIZED VIEW made AS SELECT 1 AS n #! also ddl write: it is run
+DEALLOCATE removal
+CREATE SCHEMA together CREATE TABLE ta (n int) CREATE VIEW va AS SELECT n FROM ta GRANT SELECT ON ta TO PUBLIC #! also dcl: it grants
+DROP SCHEMA together CASCADE
 -- Code.
 CREATE FUNCTION twice(n int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 2 * n'
 CREATE OR REPLACE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NEW; END$$

@@ -1,10 +1,12 @@
 //! What statements are said to be, against what a server says of them: its tags, its plans, and how many it counted.
 //!
-//! `kinds.sql` is a session, a message on each line. After ` #! ` stands what the server's tag does not tell, and why:
-//! `also KIND…`, `kinds KIND…` (these alone), `verb TAG`, `plan TABLE…` (read by name, not by plan), `refused SQLSTATE`.
+//! `session.sql` is a session, a message on each line. After ` #! ` stands what the server's tag does not tell, and why:
+//! `also KIND…`, `kinds KIND…` (these alone), `verb TAG`, `plan TABLE…` (used by name, not by plan), `refused SQLSTATE`.
 
+mod server;
+
+use self::server::{Answer, Heard, Planned, named, session};
 use super::World;
-use super::evasion::wire::{Message, Wire, cells, field};
 use sallyport_tests::Record;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -19,7 +21,7 @@ struct Line {
 
 impl Line {
     fn all() -> Vec<Self> {
-        let text = include_str!("kinds.sql");
+        let text = include_str!("session.sql");
         text.lines().filter(|line| !line.starts_with("--")).map(Self::read).collect()
     }
 
@@ -48,41 +50,6 @@ impl Line {
     fn upper(&self) -> String {
         self.sql.to_uppercase()
     }
-}
-
-/// What the server said to one statement: its tag without numbers, and what came before it.
-#[derive(Debug, PartialEq, Eq)]
-struct Answer {
-    tag: String,
-    rows: bool,
-    copied_in: bool,
-    copied_out: bool,
-}
-
-/// What the server said to a message: each statement, and the error that ended it.
-fn answers(messages: &[Message]) -> (Vec<Answer>, Option<String>) {
-    let (mut all, mut since, mut error) = (Vec::new(), BTreeSet::new(), None);
-    for (tag, body) in messages {
-        match tag {
-            b'C' => {
-                let text = String::from_utf8_lossy(body);
-                let words = text.trim_end_matches('\0').split(' ');
-                let tag = words.filter(|word| word.parse::<u64>().is_err()).collect::<Vec<_>>().join(" ");
-                let saw = |tag| since.contains(&tag);
-                all.push(Answer { tag, rows: saw(b'T'), copied_in: saw(b'G'), copied_out: saw(b'H') });
-                since.clear();
-            }
-            b'E' => {
-                error = Some(field(body, b'C'));
-                let (copied_in, copied_out) = (since.contains(&b'G'), since.contains(&b'H'));
-                if copied_in || copied_out {
-                    all.push(Answer { tag: "COPY".to_owned(), rows: false, copied_in, copied_out });
-                }
-            }
-            other => drop(since.insert(*other)),
-        }
-    }
-    (all, error)
 }
 
 /// What a statement is, as its tag tells.
@@ -134,127 +101,6 @@ fn kinds(answer: &Answer) -> &'static [&'static str] {
     }
 }
 
-/// What a plan says: tables it scans, tables it changes, and what it does to them.
-#[derive(Debug, Default)]
-struct Plan {
-    scans: Words,
-    writes: Words,
-    operations: Words,
-}
-
-impl Plan {
-    fn read(&mut self, node: &Record) {
-        match node {
-            Record::Array(all) => all.iter().for_each(|one| self.read(one)),
-            Record::Object(keys) => {
-                let text = |key: &str| keys.get(key).and_then(Record::as_str);
-                let changes = text("Node Type") == Some("ModifyTable");
-                if changes {
-                    self.operations.extend(text("Operation").map(str::to_owned));
-                }
-                if let (Some(schema), Some(table)) = (text("Schema"), text("Relation Name")) {
-                    let tables = if changes { &mut self.writes } else { &mut self.scans };
-                    tables.insert(named(schema, table));
-                }
-                for (key, value) in keys {
-                    if key == "Target Tables" {
-                        let mut inner = Self::default();
-                        inner.read(value);
-                        self.writes.extend(inner.scans);
-                    } else {
-                        self.read(value);
-                    }
-                }
-            }
-            Record::Null | Record::Bool(_) | Record::Number(_) | Record::String(_) => {}
-        }
-    }
-}
-
-/// A table's name; where temporary ones are, only the server knows.
-fn named(schema: &str, table: &str) -> String {
-    if schema.is_empty() || schema.starts_with("pg_temp") { table.to_owned() } else { format!("{schema}.{table}") }
-}
-
-/// What is true while a message runs that the server can plan.
-#[derive(Debug, Default)]
-struct Planned {
-    plan: Plan,
-    views: Words,
-    /// Tables that are each other's parents and children.
-    relatives: Vec<(String, String)>,
-}
-
-/// Says a message, and gives the first cell of each row.
-fn ask(wire: &mut Wire, sql: &str) -> Result<Vec<String>, String> {
-    wire.send(b'Q', &[sql.as_bytes(), b"\0"].concat());
-    let messages = wire.until_ready();
-    match answers(&messages).1 {
-        Some(error) => Err(error),
-        None => {
-            let rows = messages.iter().filter(|(tag, _)| *tag == b'D');
-            let first = |row: &Vec<u8>| cells(row).into_iter().next().flatten().unwrap_or_default();
-            Ok(rows.map(|(_, row)| String::from_utf8_lossy(&first(row)).into_owned()).collect())
-        }
-    }
-}
-
-/// The plan of a message, if the server can tell it and nothing is in the way.
-fn planned(wire: &mut Wire, line: &Line, status: u8) -> Option<Planned> {
-    let upper = line.upper();
-    let plannable = ["SELECT", "VALUES", "TABLE", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE", "EXECUTE", "DECLARE"];
-    let begins = plannable.iter().any(|word| upper.starts_with(word)) || upper.contains(" AS SELECT");
-    if !begins || upper.contains(';') || upper.starts_with("CREATE VIEW") || status == b'E' {
-        return None;
-    }
-    if status == b'T' {
-        ask(wire, "SAVEPOINT before_explain").ok()?;
-    }
-    let explained = ask(wire, &format!("EXPLAIN (VERBOSE, FORMAT JSON) {}", line.sql));
-    if status == b'T' {
-        ask(wire, "ROLLBACK TO before_explain; RELEASE before_explain").expect("a savepoint");
-    }
-    let mut planned = Planned::default();
-    let text = explained.ok()?.join("\n");
-    planned.plan.read(&serde_json::from_str(&text).expect("JSON"));
-    let name = "CASE WHEN n.nspname LIKE 'pg_temp%' THEN c.relname ELSE n.nspname || '.' || c.relname END";
-    let from = "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace";
-    planned.views = ask(wire, &format!("SELECT {name} {from} WHERE c.relkind = 'v'")).ok()?.into_iter().collect();
-    let of = |column: &str| format!("(SELECT {name} {from} WHERE c.oid = i.{column})");
-    let pairs = format!("SELECT {} || ' ' || {} FROM pg_inherits i", of("inhparent"), of("inhrelid"));
-    let pairs = ask(wire, &pairs).ok()?;
-    let pairs = pairs.iter().filter_map(|pair| pair.split_once(' '));
-    planned.relatives = pairs.map(|(parent, child)| (parent.to_owned(), child.to_owned())).collect();
-    Some(planned)
-}
-
-/// What was said of one message, directly or not.
-struct Heard {
-    answers: Vec<Answer>,
-    error: Option<String>,
-    planned: Option<Planned>,
-}
-
-/// The whole session, from a unit; with plans where nobody listens.
-fn session(world: &World, unit: &str, lines: &[Line]) -> Vec<Heard> {
-    world.server.empty();
-    let mut wire = Wire::open(world, unit, sallyport_tests::postgres::DATABASE, &[]);
-    wire.until_ready();
-    let plans = unit != "job";
-    let mut status = b'I';
-    let mut all = Vec::new();
-    for line in lines {
-        let planned = if plans { planned(&mut wire, line, status) } else { None };
-        wire.send(b'Q', &[line.sql.as_bytes(), b"\0"].concat());
-        let messages = wire.until_ready();
-        assert!(!wire.closed, "{}: {messages:?}", line.sql);
-        status = messages.last().and_then(|(_, body)| body.first().copied()).expect("a status");
-        let (answers, error) = answers(&messages);
-        all.push(Heard { answers, error, planned });
-    }
-    all
-}
-
 /// Whether one is the beginning of the other, word by word.
 fn alike(verb: &str, tag: &str) -> bool {
     let (verb, tag) = (format!("{verb} "), format!("{} ", tag.to_lowercase()));
@@ -297,7 +143,7 @@ impl Told {
 /// What is wrong with what is told of a message, each in a line.
 fn wrong(line: &Line, heard: &Heard, told: &Told) -> Vec<String> {
     let mut wrong = Vec::new();
-    let Heard { answers, error, planned } = heard;
+    let Heard { answers, error, planned, read_only } = heard;
     let refused = line.note("refused").into_iter().next();
     if *error != refused {
         wrong.push(format!("the server said {error:?}"));
@@ -305,11 +151,21 @@ fn wrong(line: &Line, heard: &Heard, told: &Told) -> Vec<String> {
     if refused.is_none() && told.statements != answers.len() as u64 {
         wrong.push(format!("{} statements, and the server ran {}", told.statements, answers.len()));
     }
-    // Of what is refused, the text says what it would have been.
+    // Of what is refused, its text says what it would have been.
     let would = refused.is_some().then(|| line.guess()).filter(|_| answers.is_empty());
     let answers: Vec<&Answer> = answers.iter().chain(&would).collect();
     verb(line, answers.first().copied(), told, &mut wrong);
     kinds_of(line, &answers, (told, planned.as_ref()), &mut wrong);
+    let only_reads = told.kinds.iter().all(|kind| kind == "read");
+    if only_reads && read_only.as_ref().is_some_and(|came| came.as_ref().is_err_and(|error| error == "25006")) {
+        wrong.push("it only reads, and a read-only transaction refuses it".to_owned());
+    }
+    // Upkeep changes nothing that a transaction would see.
+    let upkeep = ["vacuum", "analyze", "reindex", "cluster"].iter().any(|verb| told.verb.starts_with(verb));
+    let changes = !upkeep && ["write", "ddl", "dcl", "destructive"].iter().any(|kind| told.kinds.contains(*kind));
+    if changes && told.unknown.is_empty() && line.notes.is_empty() && *read_only == Some(Ok(())) {
+        wrong.push(format!("it is {:?}, and a read-only transaction runs it", told.kinds));
+    }
     if let Some(planned) = planned {
         tables(line, planned, told, &mut wrong);
     }
@@ -399,7 +255,7 @@ fn tables(line: &Line, planned: &Planned, told: &Told, wrong: &mut Vec<String>) 
     let seen: Words = plan.scans.union(&plan.writes).cloned().collect();
     let read = told.reads.iter().filter(|table| !views.contains(*table) && !system(table) && !excused.contains(*table));
     say("told to be read, and not planned", read.filter(|table| !family(table, &seen)).collect());
-    let written = told.writes.iter().filter(|table| !views.contains(*table));
+    let written = told.writes.iter().filter(|table| !views.contains(*table) && !excused.contains(*table));
     say("told to be changed, and not planned", written.filter(|table| !family(table, &plan.writes)).collect());
 }
 
