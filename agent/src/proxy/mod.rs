@@ -459,7 +459,14 @@ fn start(intercepted: &Intercepted, identity: Arc<Identity>, scope: Option<Label
     SessionStart {
         identity,
         scope: scope.map(String::from),
-        protocol: if flow.protocol == MPTCP { Protocol::Mptcp } else { Protocol::Tcp },
+        // Where nobody said so, it is not known yet, and the row is written before anybody can know.
+        protocol: if target.protocol == policy::Protocol::Postgres {
+            Protocol::Postgres
+        } else if flow.protocol == MPTCP {
+            Protocol::Mptcp
+        } else {
+            Protocol::Tcp
+        },
         client: intercepted.peer().0,
         destination: intercepted.destination().0,
         netns: flow.netns,

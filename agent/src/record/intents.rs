@@ -73,6 +73,7 @@ impl Intent {
         buffer.push(match self.protocol {
             Protocol::Tcp => 0,
             Protocol::Mptcp => 1,
+            Protocol::Postgres => 2,
         });
         buffer.push(self.decision.code());
         for address in [self.client, self.destination] {
@@ -116,6 +117,7 @@ impl Intent {
             protocol: match body.take()? {
                 [0] => Protocol::Tcp,
                 [1] => Protocol::Mptcp,
+                [2] => Protocol::Postgres,
                 _ => return None,
             },
             decision: Decision::from_code(u8::from_le_bytes(body.take()?))?,
@@ -244,17 +246,18 @@ mod tests {
         let address = address.prop_map(|(ip, port)| SocketAddr::new(ip.to_canonical(), port));
         let numbers = (any::<[u8; 16]>(), any::<i64>(), any::<u64>(), any::<i64>(), any::<u64>());
         let decision = prop_oneof![Just(Decision::Allow), Just(Decision::Deny), Just(Decision::WouldDeny)];
+        let protocol = prop_oneof![Just(Protocol::Tcp), Just(Protocol::Mptcp), Just(Protocol::Postgres)];
         let text = || proptest::option::of("[a-z0-9-]{0,64}");
         let texts = [text(), text(), text(), text(), text(), text()];
-        (numbers, decision, any::<bool>(), [address.clone(), address], texts).prop_map(
-            |((id, process, netns, wall_ns, boot_ns), decision, mptcp, [client, destination], texts)| {
+        (numbers, decision, protocol, [address.clone(), address], texts).prop_map(
+            |((id, process, netns, wall_ns, boot_ns), decision, protocol, [client, destination], texts)| {
                 let [scope, a, b, c, d, e] = texts;
                 Intent {
                     id: SessionId::from_bytes(id),
                     process,
                     netns,
                     started: Timestamps { wall_ns, boot_ns },
-                    protocol: if mptcp { Protocol::Mptcp } else { Protocol::Tcp },
+                    protocol,
                     decision,
                     client,
                     destination,

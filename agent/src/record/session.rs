@@ -70,7 +70,7 @@ impl Timestamps {
     }
 }
 
-/// Transport of a session.
+/// What is spoken in a session, as far as it is known when the session begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
@@ -78,6 +78,8 @@ pub enum Protocol {
     Tcp,
     /// Multipath TCP (RFC 8684), asked for by the client.
     Mptcp,
+    /// PostgreSQL, by either of these: a target says so.
+    Postgres,
 }
 
 impl Protocol {
@@ -87,6 +89,7 @@ impl Protocol {
         match self {
             Self::Tcp => "tcp",
             Self::Mptcp => "mptcp",
+            Self::Postgres => "postgres",
         }
     }
 }
@@ -138,7 +141,7 @@ pub struct SessionStart {
     pub identity: Arc<Identity>,
     /// Name of the scope it belongs to.
     pub scope: Option<String>,
-    /// Transport.
+    /// What is spoken.
     pub protocol: Protocol,
     /// The client's own address.
     pub client: SocketAddr,

@@ -118,6 +118,7 @@ fn denied_connections_never_reach_the_server() {
     assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{said:?}");
     let session = world.daemon.store().session("denied", |session| session["outcome"] == "denied");
     assert_eq!((&session["target"], &session["detail"]), (&"orders".into(), &"not to this one".into()));
+    assert_eq!(session["protocol"], "postgres", "{session:#}");
     assert!(!world.server.log().contains("by_scram"), "{}", world.server.log());
 }
 

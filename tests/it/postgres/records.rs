@@ -1,7 +1,7 @@
 //! What is on the record of a session: every statement, in order, with what came of it.
 
 use super::{World, kept, script};
-use sallyport_tests::{Client, Record, Role, client::LONG};
+use sallyport_tests::{Client, Record, Role, Site, client::LONG};
 
 /// Decision, rows, status and whether there was an error, of each statement in order.
 fn told(statements: &[Record]) -> Vec<(String, i64, String, bool)> {
@@ -32,7 +32,7 @@ fn records_every_statement_of_psql_in_order() {
     );
     assert!(said.err.contains("division by zero"), "{said:?}");
     let session = world.ended();
-    assert_eq!(session["outcome"], "completed", "{session:#}");
+    assert_eq!((&session["outcome"], &session["protocol"]), (&"completed".into(), &"postgres".into()), "{session:#}");
     let statements = world.statements(&session);
     let mut expected = [1, 0, 7, 2, 0, 7, 9, 7].map(fine);
     expected[4].2 = "error".into();
@@ -56,4 +56,17 @@ fn records_what_is_run_however_it_was_prepared() {
     expected.push(fine(50));
     expected.push(fine(0));
     assert_eq!(told(&statements), expected, "{statements:#?}");
+}
+
+#[test]
+fn records_where_nobody_said_what_is_spoken() {
+    let world = World::made(Site::new(""), |site| site.bed.config(&site.bed.scope(""), "", ""));
+    let said = world.psql(Role::Scram, "SELECT 1;\nSELECT 2;\n");
+    assert_eq!(said.good().out, "1\n2\n");
+    let session = world.ended();
+    // The row was written before a byte came; what was spoken is told by what it was asked.
+    assert_eq!((&session["protocol"], &session["target"]), (&"tcp".into(), &serde_json::Value::Null));
+    assert_eq!(told(&world.statements(&session)), [fine(1), fine(1)]);
+    let begun = &world.daemon.store().show(&session)["statements"][0];
+    assert_eq!((&begun["kind"], &begun["statement"]), (&"startup".into(), &"database orders as by_scram".into()));
 }

@@ -89,7 +89,7 @@ const MEANINGS: &[(&str, &str)] = &[
     ("outcome", "How it ended, for example completed, denied, upstream-refused; open while it has not."),
     ("detail", "A sentence for the operator."),
     ("reason", "Why, in a sentence."),
-    ("protocol", "Transport: tcp or mptcp."),
+    ("protocol", "What is spoken: postgres where a target says so; elsewhere only the transport, tcp or mptcp."),
     ("client_addr", "Address of the process's end of the connection."),
     ("client_port", "Port of the process's end of the connection."),
     ("dest_addr", "Address it was going to."),

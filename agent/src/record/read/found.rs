@@ -24,7 +24,7 @@ pub struct SessionRow {
     pub outcome: String,
     /// A sentence on the outcome.
     pub detail: Option<String>,
-    /// Transport.
+    /// What is spoken, or else the transport.
     pub protocol: String,
     /// The client's address.
     pub client_addr: String,

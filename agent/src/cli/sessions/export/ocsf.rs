@@ -73,7 +73,7 @@ pub(super) fn session(detail: &SessionDetail) -> Value {
     let connection = json!({
         "direction": "Outbound",
         "direction_id": 2,
-        "protocol_name": row.protocol,
+        "protocol_name": if row.protocol == "mptcp" { "mptcp" } else { "tcp" },
         "protocol_num": if row.protocol == "mptcp" { 262 } else { 6 },
         "uid": row.id,
     });
