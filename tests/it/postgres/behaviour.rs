@@ -24,12 +24,10 @@ fn last(world: &World) -> Record {
     until("the session has ended", || world.sessions().pop().filter(|session| session["outcome"] != "open"))
 }
 
-#[test]
-fn behaviour_cancellation_reaches_the_server() {
-    let world = World::new();
-    let mut client = psql(&world, Role::Scram);
+pub(super) fn cancellation(world: &World) {
+    let mut client = psql(world, Role::Scram);
     client.say("SELECT pg_sleep(600);\n");
-    running(&world, "%pg_sleep%");
+    running(world, "%pg_sleep%");
     client.signal(Signal::INT);
     client.until_said("ERROR:  canceling statement due to user request");
     drop(client);
@@ -41,6 +39,11 @@ fn behaviour_cancellation_reaches_the_server() {
         (sessions.len() == 2 && kinds.len() == 2).then_some(kinds)
     });
     assert!(kinds.contains(&"cancel".into()), "{kinds:?}");
+}
+
+#[test]
+fn behaviour_cancellation_reaches_the_server() {
+    cancellation(&World::new());
 }
 
 #[test]
@@ -84,29 +87,30 @@ fn behaviour_when_the_server_goes_in_the_middle() {
     assert_ne!(statements[0]["status"], "done", "{statements:#?}");
 }
 
-#[test]
-fn behaviour_when_a_backend_is_terminated() {
-    let world = World::new();
-    let mut client = psql(&world, Role::Scram);
+pub(super) fn termination(world: &World) {
+    let mut client = psql(world, Role::Scram);
     client.say("SELECT pg_sleep(600);\n");
-    running(&world, "%pg_sleep%");
+    running(world, "%pg_sleep%");
     world.server.sql("postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'by_scram'");
     let said = client.end();
     assert!(said.err.contains("FATAL:  terminating connection due to administrator command"), "{said:?}");
-    let error = world.statements(&last(&world))[0]["error"].clone();
+    let error = world.statements(&last(world))[0]["error"].clone();
     assert!(error.as_str().is_some_and(|error| error.starts_with("57P01")), "{error}");
 }
 
 #[test]
-fn behaviour_when_the_client_goes_in_the_middle() {
-    let world = World::new();
+fn behaviour_when_a_backend_is_terminated() {
+    termination(&World::new());
+}
+
+pub(super) fn departure(world: &World) {
     world.server.sql("postgres", "ALTER SYSTEM SET client_connection_check_interval = '100ms'");
     world.server.sql("postgres", "SELECT pg_reload_conf()");
-    let mut client = psql(&world, Role::Scram);
+    let mut client = psql(world, Role::Scram);
     client.say("SELECT pg_sleep(600);\n");
-    running(&world, "%pg_sleep%");
+    running(world, "%pg_sleep%");
     client.signal(Signal::KILL);
-    let session = last(&world);
+    let session = last(world);
     assert_ne!(session["outcome"], "open");
     // The server is not left with the work.
     until("the server gives up", || {
@@ -114,14 +118,19 @@ fn behaviour_when_the_client_goes_in_the_middle() {
         (world.server.sql("postgres", left) == "0").then_some(())
     });
     // Whoever leaves in the middle of a result leaves nothing behind either.
-    let mut client = psql(&world, Role::Scram);
+    let mut client = psql(world, Role::Scram);
     client.say("COPY (SELECT repeat('x', 1000) FROM generate_series(1, 100000000)) TO STDOUT;\n");
-    running(&world, "COPY%");
+    running(world, "COPY%");
     client.signal(Signal::KILL);
     until("the server gives up", || {
         let left = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'by_scram'";
         (world.server.sql("postgres", left) == "0").then_some(())
     });
+}
+
+#[test]
+fn behaviour_when_the_client_goes_in_the_middle() {
+    departure(&World::new());
 }
 
 /// Peak of the daemon's memory, KiB.

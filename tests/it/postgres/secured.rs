@@ -1,6 +1,6 @@
 //! Unchanged clients inside TLS: what they verify is the host's own authority, and what they see is the same.
 
-use super::{World, clients, kept, script, secured};
+use super::{World, behaviour, clients, kept, script, secured};
 use sallyport_tests::{Client, Record, Role, Said, Site, client::LONG, postgres::program};
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
@@ -305,4 +305,19 @@ fn secured_large_results_of_psql() {
     let session = world.ended();
     assert!(world.statements(&session)[0]["bytes_in"].as_u64().is_some_and(|bytes| bytes > 50_000_000), "{session:#}");
     all_secured(&world, HELD);
+}
+
+#[test]
+fn secured_cancellation_reaches_the_server() {
+    behaviour::cancellation(&world());
+}
+
+#[test]
+fn secured_when_a_backend_is_terminated() {
+    behaviour::termination(&world());
+}
+
+#[test]
+fn secured_when_the_client_goes_in_the_middle() {
+    behaviour::departure(&world());
 }
