@@ -1,8 +1,8 @@
 //! Unchanged clients inside TLS: what they verify is the host's own authority, and what they see is the same.
 
 use super::{World, behaviour, clients, kept, script, secured};
-use sallyport_tests::{Client, Record, Role, Said, Site, client::LONG, postgres::program};
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use sallyport_tests::{Client, Record, Role, Said, Site, client::LONG, postgres::program, until};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Stdio};
 
 /// A file for the daemon alone, replaced as operators should.
 fn keep(path: &Path, text: &str) {
@@ -150,7 +150,7 @@ fn secured_by_every_mode_of_libpq() {
     // Of a server without TLS, each hears what it would have heard.
     world.server.sql("postgres", "ALTER SYSTEM SET ssl = off");
     world.server.sql("postgres", "SELECT pg_reload_conf()");
-    sallyport_tests::until("the server is without", || {
+    until("the server is without", || {
         let said = asked(&world, "bystander", Role::Md5, &[("PGSSLMODE", "prefer")]);
         said.contains("by_md5|f|").then_some(())
     });
@@ -204,7 +204,7 @@ fn secured_with_credentials_of_every_kind() {
             world.server.sql("postgres", &format!("ALTER SYSTEM SET ssl_max_protocol_version = '{server}'"));
             world.server.sql("postgres", "SELECT pg_reload_conf()");
             let settled = format!("by_trust|t|{server}");
-            sallyport_tests::until("the server has the version", || {
+            until("the server has the version", || {
                 let said = ask(&world, "bystander", Role::Trust, &[]);
                 said.out.contains(&settled).then_some(())
             });
@@ -320,4 +320,26 @@ fn secured_when_a_backend_is_terminated() {
 #[test]
 fn secured_when_the_client_goes_in_the_middle() {
     behaviour::departure(&world());
+}
+
+/// Results of every size around what fits between a server and a client that does not read yet: the last bytes arrive
+/// when it does, although nothing follows them.
+#[test]
+fn secured_results_arrive_to_their_end() {
+    let world = world();
+    let mut command = world.command("job", "sh", Role::Scram);
+    let script = "exec 3<&0; for n in $(seq 1 160); do
+        \"$0\" -XAt -c \"COPY (SELECT repeat('x', 65535) FROM generate_series(1, $n)) TO STDOUT\" < /dev/null |
+            (read _ <&3; wc -c) &
+        done; wait";
+    let client = Client::start(command.args(["-c", script]).arg(program("psql")).stdin(Stdio::piped()));
+    // What is small fits, and its client has gone.
+    let stuck = "SELECT count(*) > 150 FROM pg_stat_activity
+        WHERE usename = 'by_scram' AND query LIKE 'COPY%' AND (state = 'idle' OR wait_event = 'ClientWrite')";
+    until("all of them wait", || (world.server.sql("postgres", stuck) == "t").then_some(()));
+    // All of them read on.
+    let said = client.end_within(LONG);
+    let mut sizes: Vec<usize> = said.good().out.lines().map(|line| line.trim().parse().expect("a number")).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, (1..=160).map(|rows| rows * 65_536).collect::<Vec<_>>(), "{said:?}");
 }

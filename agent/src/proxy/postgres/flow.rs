@@ -85,13 +85,13 @@ impl Flow<'_> {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         let mut moved = false;
-        // What was put off while too much waited goes on when it is gone, however many writes that took.
-        let waited = self.server.waiting() > 0;
+        // What was put off while too much waited goes on when it is gone, however many writes and flushes that took.
+        let waited = self.server.unsent();
         if let Poll::Ready(drained) = self.server.poll_drain(cx) {
             drained.map_err(Fault::Server)?;
             moved |= waited && !self.client.input().is_empty();
         }
-        let waited = self.client.waiting() > 0;
+        let waited = self.client.unsent();
         if let Poll::Ready(drained) = self.client.poll_drain(cx) {
             drained.map_err(Fault::Client)?;
             moved |= waited && !self.server.input().is_empty();

@@ -107,6 +107,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Side<S> {
         self.output.len().saturating_sub(self.sent)
     }
 
+    /// Whether anything is still on its way to the socket: what waits here, and what the stream keeps.
+    pub(super) fn unsent(&self) -> bool {
+        self.waiting() > 0 || self.unflushed
+    }
+
     /// Whether the peer said that nothing more comes.
     pub(super) fn ended(&self) -> bool {
         self.ended
@@ -220,6 +225,9 @@ mod tests {
         let (here, mut there) = tokio::io::duplex(2);
         let mut side = Side::new(tokio::io::BufStream::new(here));
         side.out().extend_from_slice(b"the end");
+        // Nothing waits any more, and yet it is not sent: whoever goes on when it is has to know.
+        let polled = std::future::poll_fn(|cx| Poll::Ready(side.poll_drain(cx))).await;
+        assert!(polled.is_pending() && side.waiting() == 0 && side.unsent());
         let mut seen = [0; 7];
         let read = async {
             // Nobody reads yet, so the flush does not come to its end at once.
@@ -230,6 +238,6 @@ mod tests {
         let (drained, read) = tokio::time::timeout(std::time::Duration::from_secs(5), both).await.unwrap();
         drained.unwrap();
         read.unwrap();
-        assert_eq!((&seen, side.unflushed), (b"the end", false));
+        assert_eq!((&seen, side.unsent()), (b"the end", false));
     }
 }

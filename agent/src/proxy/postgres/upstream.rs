@@ -72,6 +72,11 @@ impl Upstream {
         self.0.waiting()
     }
 
+    /// Whether anything is still on its way to the server.
+    pub(super) fn unsent(&self) -> bool {
+        self.0.unsent()
+    }
+
     /// Whether the server said that nothing more comes.
     pub(super) fn ended(&self) -> bool {
         self.0.ended()
