@@ -114,13 +114,15 @@ impl Engine {
         let desk = Arc::new(Desk { sockets, tables, places: Mutex::new(Arc::clone(&places)) });
         let (end_flows, ended) = watch::channel(false);
         let attestor = Arc::new(attestor(plan.config, plan.cgroup_root)?);
+        // Looked at before it is read: what changes meanwhile is read again.
+        let marks = policies::class_marks(&plan.config.policy.directory);
         let (classes, mask_key) = masking::open(plan.config)?;
         let proxy = Arc::new(proxy(&plan, &attestor, (port, ended), classes)?);
         let targets = Arc::new(Targets::over(Arc::clone(&proxy.targets)));
         targets.resolve().await;
         let capacity = plan.config.proxy.max_connections.get() as usize;
         let directory = plan.config.policy.directory.clone();
-        let policies = Policies::new(directory, mask_key, Arc::clone(&proxy), plan.recorder.clone());
+        let policies = Policies::new(directory, (mask_key, marks), Arc::clone(&proxy), plan.recorder.clone());
         let v6 = listeners.has_v6();
         let (sung, arrivals) = blocking::channel();
         let (phase, seen) = watch::channel(Phase::Open);

@@ -8,7 +8,11 @@ use crate::{
     proxy::Proxy,
     record::{EventKind, EventRecord, Recorder, Timestamps},
 };
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 /// How often the directory is looked at. A change is in force within this and the time it takes to check it.
 const LOOK: Duration = Duration::from_secs(1);
@@ -21,9 +25,12 @@ pub(super) struct Policies {
     mask_key: Arc<Key>,
     proxy: Arc<Proxy>,
     recorder: Recorder,
-    /// One reload at a time.
-    turn: tokio::sync::Mutex<()>,
+    /// One reload at a time; and the files of the classification as they were when they were last read.
+    turn: tokio::sync::Mutex<Marks>,
 }
+
+/// Files as they were when somebody looked, or why nobody could.
+pub(super) type Marks = Result<Vec<load::Mark>, String>;
 
 /// The policies as they are at the start.
 ///
@@ -56,19 +63,32 @@ pub(super) fn moment(zone: &Zone) -> Moment {
 }
 
 impl Policies {
-    pub(super) fn new(directory: PathBuf, mask_key: Arc<Key>, proxy: Arc<Proxy>, recorder: Recorder) -> Arc<Self> {
-        Arc::new(Self { directory, mask_key, proxy, recorder, turn: tokio::sync::Mutex::default() })
+    /// `masking`: the key of pseudonyms, and the files of the classification as they were before they were read.
+    pub(super) fn new(
+        directory: PathBuf,
+        (mask_key, marks): (Arc<Key>, Marks),
+        proxy: Arc<Proxy>,
+        recorder: Recorder,
+    ) -> Arc<Self> {
+        Arc::new(Self { directory, mask_key, proxy, recorder, turn: tokio::sync::Mutex::new(marks) })
     }
 
-    /// Reads the classification again; if it is good, it holds from the next request on.
-    async fn reload_classes(&self) {
+    /// Reads the classification again where its files changed; if it is good, it holds from the next request on.
+    async fn reload_classes(&self, before: &mut Marks) -> Result<(), String> {
+        let directory = self.directory.clone();
+        let looked = tokio::task::spawn_blocking(move || class_marks(&directory)).await;
+        let now = looked.unwrap_or_else(|error| Err(error.to_string()));
+        if now == *before {
+            return Ok(());
+        }
+        *before = now;
         let (directory, key) = (self.directory.clone(), Arc::clone(&self.mask_key));
         let loaded = tokio::task::spawn_blocking(move || mask::load::load(&directory, &key)).await;
         match loaded {
             Ok(Ok(classes)) => {
                 let count = classes.iter().count();
                 if count == 0 && self.proxy.classes.load().iter().next().is_none() {
-                    return;
+                    return Ok(());
                 }
                 self.proxy.classes.store(Arc::new(classes));
                 tracing::info!(classes = count, "another classification holds");
@@ -82,15 +102,26 @@ impl Policies {
                 let first = rejected.findings.first().map(ToString::to_string).unwrap_or_default();
                 let first = first.lines().next().unwrap_or_default();
                 self.note(EventKind::PolicyRejected, format!("classification: {first}")).await;
+                return Err(told);
             }
-            Err(error) => tracing::error!(%error, "reading the classification failed inside the daemon"),
+            Err(error) => {
+                tracing::error!(%error, "reading the classification failed inside the daemon");
+                return Err("reading the classification failed inside the daemon".to_owned());
+            }
         }
+        Ok(())
     }
 
-    /// Reads the directory again; if it is good and other than before, it holds, and live flows are judged by it. Gives
-    /// what holds then, or what is wrong.
+    /// Reads the directory again; what is good in it and other than before holds, policies and classification each for
+    /// itself, and live flows are judged by it. Gives what holds then, or what is wrong.
     pub(super) async fn reload(&self) -> Result<(u64, String), String> {
-        let _turn = self.turn.lock().await;
+        let mut marks = self.turn.lock().await;
+        let reloaded = self.reload_policies().await;
+        self.reload_classes(&mut marks).await?;
+        reloaded
+    }
+
+    async fn reload_policies(&self) -> Result<(u64, String), String> {
         let (proxy, directory) = (Arc::clone(&self.proxy), self.directory.clone());
         let reloaded = tokio::task::spawn_blocking(move || proxy.policies.reload(&directory)).await;
         let holds = || Ok((self.proxy.policies.policies() as u64, self.proxy.policies.version().to_string()));
@@ -151,29 +182,19 @@ impl Policies {
             .await
             .unwrap_or_else(|error| Err(error.to_string()))
         };
-        let look_classes = |directory: PathBuf| async {
-            tokio::task::spawn_blocking(move || {
-                mask::load::marks(&directory).map_err(|rejected: Rejected| rejected.to_string())
-            })
-            .await
-            .unwrap_or_else(|error| Err(error.to_string()))
-        };
         let mut before = look(self.directory.clone()).await;
-        let mut classes_before = look_classes(self.directory.clone()).await;
         let mut judged = tokio::time::Instant::now();
         loop {
             tokio::time::sleep(LOOK).await;
             let now = look(self.directory.clone()).await;
+            let mut marks = self.turn.lock().await;
+            // What is wrong was told where it was found.
             if now != before {
                 before = now;
-                // What is wrong with them was told where it was found.
-                let _ = self.reload().await;
+                let _ = self.reload_policies().await;
             }
-            let classes_now = look_classes(self.directory.clone()).await;
-            if classes_now != classes_before {
-                classes_before = classes_now;
-                self.reload_classes().await;
-            }
+            let _ = self.reload_classes(&mut marks).await;
+            drop(marks);
             if self.proxy.policies.depends_on_time() && judged.elapsed() >= TIME_PASSES {
                 judged = tokio::time::Instant::now();
                 let ended = self.judge().await;
@@ -183,4 +204,9 @@ impl Policies {
             }
         }
     }
+}
+
+/// The files of the classification as they are now.
+pub(super) fn class_marks(directory: &Path) -> Marks {
+    mask::load::marks(directory).map_err(|rejected: Rejected| rejected.to_string())
 }

@@ -133,3 +133,26 @@ fn denied_only_on_the_record_where_a_scope_observes() {
     let decisions: Vec<_> = world.statements(&session).iter().map(|one| one["decision"].clone()).collect();
     assert_eq!(decisions, ["allow", "would-deny", "allow"]);
 }
+
+#[test]
+fn a_classification_holds_once_an_operator_had_it_read() {
+    let world = world(r#"permit(principal, action in [Action::"connect", Action::"execute"], resource);"#);
+    let ask = || {
+        world.psql(
+            Role::Scram,
+            "CREATE TABLE IF NOT EXISTS seen AS SELECT 'plain'::text AS word; SELECT word FROM seen;",
+        )
+    };
+    assert_eq!(ask().out.lines().last(), Some("plain"));
+    let reload = |classes: &str| {
+        std::fs::write(world.site.policies.join("classes.toml"), classes).unwrap();
+        world.site.bed.cli(&["policy", "reload"])
+    };
+    let said = reload("[class.word]\nmask = \"redact\"\n[[column]]\nclass = \"word\"\ncolumn = \"word\"\n");
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_ne!(ask().out.lines().last(), Some("plain"));
+    // What is wrong changes nothing, and is told.
+    let said = reload("[class.word]\nmask = \"nonsense\"\n");
+    assert!(said.code != Some(0) && said.err.contains("nonsense"), "{said:?}");
+    assert_ne!(ask().out.lines().last(), Some("plain"));
+}

@@ -14,12 +14,15 @@ const MOST: usize = 16;
 /// What a result's column is, as far as masks depend on it.
 type Told = (Oid, i16, Oid, Format);
 
+/// A result by the text and its place in it, its columns, and what is done to it.
+type Kept = (Arc<Essence>, usize, Vec<Told>, Arc<Masks>);
+
 /// Results of a session, the latest first.
 #[derive(Default)]
 pub(super) struct Plain {
     /// What holds for all of them.
     under: Option<(Arc<Known>, Arc<Classes>)>,
-    results: VecDeque<(Arc<Essence>, usize, Vec<Told>, Arc<Masks>)>,
+    results: VecDeque<Kept>,
 }
 
 impl Plain {

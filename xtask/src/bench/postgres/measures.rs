@@ -149,12 +149,23 @@ pub(super) fn masking(report: &mut Report, roads: &[Road<'_>], detect: impl Fn(b
         masked.push(speed(road, "SELECT * FROM people")? / open);
         detect(true)?;
         let found = speed(road, "SELECT * FROM open");
+        let hidden = [!shows(road, "people")?, !shows(road, "open")?];
         detect(false)?;
+        if hidden != [true, true] || !shows(road, "open")? {
+            bail!("what was to be masked was not, or the other way round");
+        }
         searched.push(found? / open);
     }
     report.number("postgres.select_masked_mb_s.vs_unmasked", median(masked).context("no rounds")?);
     report.number("postgres.detectors_mb_s.vs_unmasked", median(searched).context("no rounds")?);
     Ok(())
+}
+
+/// Whether a table's remarks are shown as they are.
+fn shows(road: &Road<'_>, table: &str) -> Result<bool> {
+    let mut psql = road.client("psql")?;
+    let query = format!("SELECT remark FROM {table} WHERE id = 1");
+    Ok(quiet(psql.args(["-XqAt", "-c", &query, "postgres"]))?.contains("4111 1111"))
 }
 
 /// Ten gigabytes at once: what the daemon's memory grows by.
