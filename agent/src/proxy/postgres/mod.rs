@@ -13,6 +13,7 @@ mod hold;
 mod keeping;
 mod ledger;
 mod masks;
+mod matter;
 mod meaning;
 mod naming;
 mod opening;

@@ -11,10 +11,10 @@ use super::{
     hold::{Hold, Leave, Refused, Said},
     keeping::Keeping,
     ledger::Ledger,
+    matter::{Matter, values},
     meaning::Meaning,
     naming::Naming,
     opening::Secured,
-    parameters,
     plain::Plain,
     reading::{self, Unready},
     setting::Setting,
@@ -28,7 +28,6 @@ use crate::{
     policy::{self, Approval, Cleared, Recent, Ruled, Verdict, Version},
     protocol::postgres::{
         Frontend,
-        extended::Bind,
         notice::Fields,
         notify::KeyData,
         query::Status,
@@ -51,29 +50,6 @@ pub(super) enum Step {
     Catalog,
     /// It is shown again when people have answered.
     Held,
-}
-
-/// What a request is about.
-struct Matter {
-    meaning: Arc<Meaning>,
-    /// Length of the values that go with the text, bytes.
-    values: usize,
-    /// The same values, as they are recorded.
-    written: Option<String>,
-    /// Whether it only prepares what another message runs.
-    prepares: bool,
-}
-
-impl Matter {
-    /// Constants of the text and parameters, as they are recorded.
-    fn written(&self) -> Option<String> {
-        match (&self.meaning.constants, &self.written) {
-            (None, None) => None,
-            (Some(constants), None) => Some(constants.to_string()),
-            (None, Some(written)) => Some(written.clone()),
-            (Some(constants), Some(written)) => Some(format!("{constants}; {written}")),
-        }
-    }
 }
 
 /// A request that may go on.
@@ -229,8 +205,7 @@ impl<'a> Talk<'a> {
             Err(Unready::Answer) => return Ok(Step::Later),
             Err(Unready::Missing) => {
                 let meaning = Arc::new(Meaning::unseen(&self.database));
-                let prepares = matches!(asked.request(), Request::Bind { .. });
-                Matter { meaning, values: 0, written: None, prepares }
+                Matter::of(meaning, matches!(asked.request(), Request::Bind { .. }))
             }
         };
         if self.asks_first(&asked, &matter.meaning, server)? {
@@ -280,41 +255,6 @@ impl<'a> Talk<'a> {
         let workload = setting.identity.workload.as_str();
         let all: &'a Cancellations = &setting.proxy.cancellations;
         self.registered = Some(all.register(key, workload, &self.database, &self.cancelled));
-    }
-
-    /// What it is about.
-    fn matter(&mut self, asked: &Asked<'_>) -> Result<Matter, Unready> {
-        let plain = |meaning, prepares| Matter { meaning, values: 0, written: None, prepares };
-        Ok(match asked.request() {
-            Request::Simple { sql } => plain(self.meaning(sql)?, false),
-            Request::Parse(parse) => plain(self.meaning(parse.sql)?, true),
-            Request::Bind { bind, statement } => {
-                let statement = statement.as_ref().ok_or(Unready::Missing)?;
-                let meaning = self.meaning(&statement.sql)?;
-                let values = bind.parameters.iter().flatten().map(<[u8]>::len).sum();
-                Matter { meaning, values, written: None, prepares: true }
-            }
-            Request::Execute { portal, .. } => {
-                let portal = portal.as_ref().ok_or(Unready::Missing)?;
-                let meaning = self.meaning(portal.sql())?;
-                let bind = portal.bind();
-                let values = bind.iter().flat_map(|bind| bind.parameters.iter()).flatten().map(<[u8]>::len).sum();
-                let protection = &self.private.as_ref().unwrap_or(&self.known).protection;
-                let written = bind.filter(|bind| bind.parameters.iter().next().is_some());
-                let written = written.map(|bind| {
-                    parameters::written(&bind, portal.statement.as_deref(), &meaning.parameters, protection)
-                });
-                Matter { meaning, values, written, prepares: false }
-            }
-            Request::Replication { command } => {
-                plain(Arc::new(Meaning::unknown(&self.database, command, "replication", "replication")), false)
-            }
-            Request::FunctionCall(call) => plain(Arc::new(Meaning::call(&self.database, call.function)), false),
-            // Routine; asked of nobody.
-            Request::DescribeStatement(_) | Request::DescribePortal(_) | Request::Close(_) | Request::CopyData(_) => {
-                return Err(Unready::Missing);
-            }
-        })
     }
 
     /// Takes other classifications over, where others hold by now.
@@ -563,23 +503,5 @@ impl<'a> Talk<'a> {
     /// In which transaction of the session it runs.
     fn detail(&self) -> Option<String> {
         (self.session.status() != Status::Idle).then(|| format!("transaction {}", self.transactions))
-    }
-}
-
-/// The values that go with a request's text; `None` is null.
-fn values(asked: &Asked<'_>) -> Vec<Option<Box<[u8]>>> {
-    let owned = |bind: &Bind<'_>| bind.parameters.iter().map(|value| value.map(Box::from)).collect();
-    match asked.request() {
-        Request::Bind { bind, .. } => owned(bind),
-        Request::Execute { portal: Some(portal), .. } => portal.bind().as_ref().map(owned).unwrap_or_default(),
-        Request::Execute { portal: None, .. }
-        | Request::Simple { .. }
-        | Request::Replication { .. }
-        | Request::Parse(_)
-        | Request::DescribeStatement(_)
-        | Request::DescribePortal(_)
-        | Request::Close(_)
-        | Request::FunctionCall(_)
-        | Request::CopyData(_) => Vec::new(),
     }
 }
