@@ -3,12 +3,17 @@
 import asyncio
 import datetime
 import decimal
+import logging
 import uuid
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
+
+
+# It warns of the rest of a broken pipeline, or not, by how much of that had come already.
+logging.getLogger("psycopg").setLevel(logging.CRITICAL)
 
 
 def say(*what):
