@@ -292,11 +292,22 @@ fn c_path(path: &Path) -> io::Result<CString> {
 /// # Errors
 /// What setsockopt(2) says.
 pub fn bypass_qdisc(socket: BorrowedFd<'_>) -> io::Result<()> {
-    let on: libc::c_int = 1;
+    set_option(socket, (libc::SOL_PACKET, libc::PACKET_QDISC_BYPASS), 1)
+}
+
+/// Has a socket be readable from so many bytes on (`SO_RCVLOWAT`, socket(7)), or from its end or an error.
+///
+/// # Errors
+/// What setsockopt(2) says.
+pub fn readable_from(socket: BorrowedFd<'_>, bytes: i32) -> io::Result<()> {
+    set_option(socket, (libc::SOL_SOCKET, libc::SO_RCVLOWAT), bytes)
+}
+
+fn set_option(socket: BorrowedFd<'_>, (level, name): (i32, i32), value: libc::c_int) -> io::Result<()> {
     let len = size_of::<libc::c_int>() as libc::socklen_t;
-    let value = std::ptr::from_ref(&on).cast();
-    // SAFETY: the option reads an integer, whose size `len` says.
-    let rc = unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_PACKET, libc::PACKET_QDISC_BYPASS, value, len) };
+    let value = std::ptr::from_ref(&value).cast();
+    // SAFETY: the options read an integer, whose size `len` says.
+    let rc = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, value, len) };
     check(rc.into()).map(drop)
 }
 

@@ -32,6 +32,15 @@ impl Masked {
             Self::Text(text) => Some(text),
         }
     }
+
+    /// The same, as it is kept.
+    #[must_use]
+    pub fn into_text(self) -> Option<Cow<'static, [u8]>> {
+        match self {
+            Self::Null => None,
+            Self::Text(text) => Some(text),
+        }
+    }
 }
 
 /// Masks `value`, the text form of a `field`. What a function cannot do to a type or a value, it redacts.
@@ -40,15 +49,15 @@ pub fn mask(rule: &Rule, field: FieldType, value: &[u8]) -> Masked {
     if field == FieldType::Other {
         return Masked::Null;
     }
-    let text = std::str::from_utf8(value).ok();
+    let text = || std::str::from_utf8(value).ok();
     let masked = match &rule.function {
         Function::Null => return Masked::Null,
         Function::Redact => None,
         Function::Constant(constant) => replaced(field, constant),
         Function::Hash => hashed(rule, field, value),
-        Function::TruncateDate(unit) => text.and_then(|text| truncated(*unit, field, text)),
-        Function::Generalise(step) => text.and_then(|text| generalised(*step, field, text)),
-        Function::KeepLast(keep) => text.and_then(|text| kept(usize::from(*keep), field, text)),
+        Function::TruncateDate(unit) => text().and_then(|text| truncated(*unit, field, text)),
+        Function::Generalise(step) => text().and_then(|text| generalised(*step, field, text)),
+        Function::KeepLast(keep) => text().and_then(|text| kept(usize::from(*keep), field, text)),
     };
     masked.map_or_else(|| Masked::fixed(field), Masked::of)
 }
@@ -98,9 +107,9 @@ fn pseudonym(field: FieldType, tag: &[u8; 32]) -> Option<String> {
     let hex = || {
         let digits = tag.iter().take(PSEUDONYM_BYTES);
         digits.fold(String::with_capacity(2 * PSEUDONYM_BYTES + 2), |mut hex, byte| {
-            for digit in [byte >> 4, byte & 15] {
-                hex.extend(char::from_digit(digit.into(), 16));
-            }
+            let digit = |half: u8| char::from(if half < 10 { b'0' + half } else { b'a' + half - 10 });
+            hex.push(digit(byte >> 4));
+            hex.push(digit(byte & 15));
             hex
         })
     };

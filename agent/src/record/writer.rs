@@ -41,6 +41,8 @@ pub(super) struct Writer {
 
 /// Niceness of the thread: a third of the weight of a thread that serves flows.
 const NICE: i32 = 5;
+/// Records after which somebody else may have the processor.
+const TURN: usize = 8;
 /// How often what waits is tried after the close, and how long after one another.
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(100);
@@ -259,6 +261,9 @@ impl Writer {
             rows.event(conn, &event)?;
         }
         for (at, command) in batch.iter().enumerate() {
+            if at % TURN == TURN - 1 {
+                thread::yield_now();
+            }
             let known = match command {
                 Command::Begin(begin) => {
                     let intent = Intent::new(begin.id, 0, begin.start.clone());

@@ -296,3 +296,15 @@ impl Framer {
 fn is_bulk(side: Side, tag: u8) -> bool {
     tag == b'd' || side == Side::Backend && tag == b'D'
 }
+
+/// Each of the whole messages that `run` is made of, as [`Framer::rows`] counts them.
+pub fn messages(run: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = run;
+    std::iter::from_fn(move || {
+        let ([_, length @ ..], _) = rest.split_first_chunk::<HEADER>()?;
+        let whole = (u32::from_be_bytes(*length) as usize).checked_add(1)?;
+        let (message, next) = rest.split_at_checked(whole)?;
+        rest = next;
+        Some(message)
+    })
+}

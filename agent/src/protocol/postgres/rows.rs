@@ -2,6 +2,8 @@
 //!
 //! Protocol documentation: RowDescription, DataRow and ParameterDescription in "Message Formats".
 
+use std::borrow::Cow;
+
 use super::error::Result;
 use super::wire::{Cells, Format, Oid, Reader, Values, between, message, put_string};
 
@@ -145,6 +147,19 @@ impl<'a> Row<'a> {
 /// Appends a DataRow of at most 65,535 cells.
 pub fn put_row<'a>(out: &mut Vec<u8>, cells: impl Iterator<Item = Option<&'a [u8]>>) {
     message(out, b'D', |out| super::wire::put_values(out, cells));
+}
+
+/// The same, of cells that may not be had: then what was appended is no row.
+///
+/// # Errors
+/// The first cell's that cannot be had.
+pub fn try_put_row<'a, E>(
+    out: &mut Vec<u8>,
+    cells: impl Iterator<Item = std::result::Result<Option<Cow<'a, [u8]>>, E>>,
+) -> std::result::Result<(), E> {
+    let mut outcome = Ok(());
+    message(out, b'D', |out| outcome = super::wire::try_put_values(out, cells));
+    outcome
 }
 
 #[cfg(test)]

@@ -2,6 +2,9 @@
 //!
 //! Protocol documentation: "Message Data Types". Integers are big-endian; strings end with a zero byte.
 
+use std::borrow::Cow;
+use std::convert::Infallible;
+
 use super::error::{Malformed, Result};
 
 /// Reads a message's body to its end.
@@ -286,16 +289,29 @@ impl<'a> Iterator for Cells<'a> {
 
 /// Appends a list of values, at most 65,535 of them.
 pub fn put_values<'a>(out: &mut Vec<u8>, values: impl Iterator<Item = Option<&'a [u8]>>) {
+    let values = values.map(|value| Ok::<_, Infallible>(value.map(Cow::Borrowed)));
+    match try_put_values(out, values) {
+        Ok(()) => {}
+        Err(never) => match never {},
+    }
+}
+
+/// The same, up to the first that cannot be had.
+pub(super) fn try_put_values<'a, E>(
+    out: &mut Vec<u8>,
+    values: impl Iterator<Item = std::result::Result<Option<Cow<'a, [u8]>>, E>>,
+) -> std::result::Result<(), E> {
     let start = out.len();
     out.extend_from_slice(&[0; 2]);
     let mut count: u16 = 0;
     for value in values.take(usize::from(u16::MAX)) {
-        put_value(out, value);
+        put_value(out, value?.as_deref());
         count += 1;
     }
     if let Some(place) = out.get_mut(start..).and_then(|bytes| bytes.first_chunk_mut()) {
         *place = count.to_be_bytes();
     }
+    Ok(())
 }
 
 #[cfg(test)]

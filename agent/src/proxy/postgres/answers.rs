@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     fault::{Fault, Who},
     ledger::Open,
+    masks::Masks,
     talk::Talk,
 };
 use crate::{
@@ -104,15 +105,16 @@ impl Talk<'_> {
         }
     }
 
-    /// The type of the messages that nobody looks into now: rows of a result, or data of a COPY, that pass as they are.
-    pub(super) fn passes(&mut self) -> Option<u8> {
+    /// The type of the messages that come many at a time now, rows of a result or data of a COPY, and what is done to each
+    /// of them; nothing, where they pass as they are.
+    pub(super) fn bulk(&self) -> Option<(u8, Option<Arc<Masks>>)> {
         if self.keeping.is_some() {
             return None;
         }
         let open = self.ledger.first()?;
         match (&open.masks, &open.copying, open.copies) {
-            (_, None, true) => Some(b'd'),
-            (Some(masks), None, false) if !masks.is_busy() => Some(b'D'),
+            (_, None, true) => Some((b'd', None)),
+            (Some(masks), None, false) => Some((b'D', masks.is_busy().then(|| Arc::clone(masks)))),
             _ => None,
         }
     }

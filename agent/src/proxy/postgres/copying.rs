@@ -170,7 +170,7 @@ fn changed(masks: &Masks, covered: &Covered, value: &[u8]) -> Change {
         },
         Cover::Search(_) => masks.found(value).map_or(Change::Keep, |_| Change::Null),
         Cover::Class(_) | Cover::Whole if known => match masks.cell(covered, value) {
-            Ok(Some(Some(value))) => Change::Value(value),
+            Ok(Some(Some(value))) => Change::Value(value.into_owned()),
             Ok(Some(None) | None) | Err(_) => Change::Null,
         },
         Cover::Class(_) | Cover::Whole => Change::Null,

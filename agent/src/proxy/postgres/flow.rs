@@ -4,7 +4,10 @@ use std::{
     future::poll_fn,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll},
+    time::Duration,
 };
+
+use tokio::time::timeout;
 
 use super::{
     fault::{Fault, Who},
@@ -15,12 +18,21 @@ use super::{
     upstream::Upstream,
 };
 use crate::{
-    protocol::postgres::{Backend, Bulk, Frame, Framer, Frontend, ProtocolError, auth::Authentication},
+    protocol::postgres::{
+        Backend, Bulk, Frame, Framer, Frontend, ProtocolError,
+        auth::Authentication,
+        frame::{HEADER, messages},
+        rows::Row,
+    },
     proxy::{Totals, vigil},
 };
 
 /// What a client may send ahead while its requests wait.
 const AHEAD: usize = 1 << 20;
+/// From here on an answer is long, bytes. A server that has to wake somebody for every few kilobytes is held up by that.
+const LONG: u64 = 2 << 20;
+/// How long the kernel may gather of a long answer. Its end comes so much later.
+const GATHERING: Duration = Duration::from_millis(1);
 
 /// A session on its way.
 pub(super) struct Flow<'a> {
@@ -60,7 +72,7 @@ impl Flow<'_> {
 
     /// Waits until something came, or could go, or people have answered what is held.
     async fn wait(&mut self) -> Result<(), Fault> {
-        let Some(mut hold) = self.talk.hold.take() else { return poll_fn(|cx| self.poll(cx)).await };
+        let Some(mut hold) = self.talk.hold.take() else { return self.moved().await };
         let (cancelled, mut judgements) = (Arc::clone(&self.talk.cancelled), self.talk.judgements.clone());
         let said = tokio::select! {
             moved = poll_fn(|cx| self.poll(cx)) => {
@@ -74,6 +86,19 @@ impl Flow<'_> {
         };
         self.talk.answered(hold, said);
         Ok(())
+    }
+
+    /// Waits until something came, or could go: while a long answer comes, until there is much of it.
+    async fn moved(&mut self) -> Result<(), Fault> {
+        let long = self.talk.ledger.first().is_some_and(|open| open.bytes >= LONG);
+        self.server.gather(long).map_err(Fault::Server)?;
+        if self.server.gathers() {
+            if let Ok(moved) = timeout(GATHERING, poll_fn(|cx| self.poll(cx))).await {
+                return moved;
+            }
+            self.server.gather(false).map_err(Fault::Server)?;
+        }
+        poll_fn(|cx| self.poll(cx)).await
     }
 
     /// Whether there is nothing left to wait for.
@@ -158,12 +183,12 @@ impl Flow<'_> {
                 any = true;
                 continue;
             }
-            let passes = self.talk.passes();
-            self.backend.deliver(if passes.is_some() { Bulk::Pieces } else { Bulk::Whole });
+            let passes = matches!(self.talk.bulk(), Some((_, None)));
+            self.backend.deliver(if passes { Bulk::Pieces } else { Bulk::Whole });
             let (input, own) = self.server.split();
             let Some(frame) = self.backend.next(input).map_err(protocol)? else { break };
             let consumed = frame.consumed();
-            self.talk.ledger.count(consumed);
+            self.talk.ledger.count(consumed, 0);
             match frame {
                 Frame::Message { tag, body, bytes } => {
                     let message = Backend::decode(tag, body).map_err(protocol)?;
@@ -186,17 +211,34 @@ impl Flow<'_> {
         Ok(any)
     }
 
-    /// Passes whole rows that nobody looks into, as many as there are in a row.
+    /// Passes whole rows, as many as there are in a row: as they are, or masked up to what the client may have to wait for.
     fn rows(&mut self) -> Result<bool, Fault> {
-        let Some(tag) = self.talk.passes() else { return Ok(false) };
+        let protocol = |error: ProtocolError| Fault::Protocol(Who::Server, error);
+        let Some((tag, masks)) = self.talk.bulk() else { return Ok(false) };
         let (bytes, count) = self.backend.rows(self.server.input(), tag);
         if count == 0 {
             return Ok(false);
         }
-        let _ = self.talk.session.bulk(tag).map_err(|error| Fault::Protocol(Who::Server, error))?;
-        self.client.out().extend_from_slice(self.server.input().get(..bytes).unwrap_or_default());
-        self.talk.ledger.count(bytes);
-        self.server.take(bytes);
+        let _ = self.talk.session.bulk(tag).map_err(protocol)?;
+        let rows = self.server.input().get(..bytes).unwrap_or_default();
+        let (mut taken, mut masked) = (bytes, 0);
+        match masks {
+            None => self.client.out().extend_from_slice(rows),
+            Some(masks) => {
+                let client = self.client.out();
+                taken = 0;
+                for bytes in messages(rows) {
+                    let row = Row::decode(bytes.get(HEADER..).unwrap_or_default()).map_err(protocol)?;
+                    masked += masks.row(&row, bytes, client).map_err(Fault::Unmasked)?;
+                    taken += bytes.len();
+                    if client.len() >= HIGH {
+                        break;
+                    }
+                }
+            }
+        }
+        self.talk.ledger.count(taken, masked);
+        self.server.take(taken);
         Ok(true)
     }
 }

@@ -93,10 +93,11 @@ impl Ledger {
         self.open.front()
     }
 
-    /// Counts what came.
-    pub(super) fn count(&mut self, bytes: usize) {
+    /// Counts bytes that came, and values in them that were masked.
+    pub(super) fn count(&mut self, bytes: usize, masked: u64) {
         if let Some(open) = self.open.front_mut() {
             open.bytes += bytes as u64;
+            open.masked += masked;
         }
     }
 

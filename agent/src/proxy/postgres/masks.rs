@@ -1,12 +1,15 @@
 //! What is masked of a result's rows: decided once a result, done cell by cell.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    borrow::Cow,
+    sync::{Arc, LazyLock},
+};
 
 use crate::{
     mask::{Class, Classes, FieldType, Function, Key, Masked, Rule, detect::Context, mask},
     protocol::postgres::{
         Format, Oid,
-        rows::{Row, put_row},
+        rows::{Row, try_put_row},
         value::{Leaf, ValueError, rewrite},
     },
 };
@@ -46,7 +49,7 @@ pub(super) struct Masks {
 }
 
 /// A cell in place of another; `None` is null.
-type Instead = Option<Vec<u8>>;
+type Instead = Option<Cow<'static, [u8]>>;
 
 impl Masks {
     pub(super) fn new(columns: Vec<Covered>, classes: Arc<Classes>) -> Self {
@@ -78,25 +81,29 @@ impl Masks {
         if row.count() != self.columns.len() {
             return Err(ValueError::Cells);
         }
-        let mut instead: Vec<(usize, Instead)> = Vec::new();
-        for (place, (cell, column)) in row.cells().zip(&self.columns).enumerate() {
-            if let Some(cell) = cell
-                && let Some(masked) = self.cell(column, cell)?
-            {
-                instead.push((place, masked));
-            }
+        let start = out.len();
+        let mut masked = 0;
+        let outcome = try_put_row(
+            out,
+            row.cells().zip(&self.columns).map(|(cell, column)| {
+                let Some(cell) = cell else { return Ok(None) };
+                Ok(match self.cell(column, cell)? {
+                    None => Some(Cow::Borrowed(cell)),
+                    Some(instead) => {
+                        masked += 1;
+                        instead
+                    }
+                })
+            }),
+        );
+        if outcome.is_err() || masked == 0 {
+            out.truncate(start);
         }
-        if instead.is_empty() {
+        outcome?;
+        if masked == 0 {
             out.extend_from_slice(bytes);
-            return Ok(0);
         }
-        let mut next = instead.iter().peekable();
-        let cells = row.cells().enumerate().map(|(place, cell)| match next.next_if(|(at, _)| *at == place) {
-            Some((_, masked)) => masked.as_deref(),
-            None => cell,
-        });
-        put_row(out, cells);
-        Ok(instead.len() as u64)
+        Ok(masked)
     }
 
     /// One value of a column, masked; `None` if it stays as it is.
@@ -125,20 +132,20 @@ impl Masks {
 
     fn ruled(&self, rule: &Rule, column: &Covered, cell: &[u8]) -> Result<Instead, ValueError> {
         if is_text(column.kind) {
-            return Ok(mask(rule, FieldType::Text, cell).text().map(<[u8]>::to_vec));
+            return Ok(mask(rule, FieldType::Text, cell).into_text());
         }
         let mut change = |leaf: Leaf<'_>| text_of(&mask(rule, field_type(leaf.oid), leaf.text.as_bytes()));
         match rewrite(column.kind, column.format, cell, &mut change) {
             // A type somebody made: only null is a value of every type.
             Err(ValueError::Unknown(_)) => Ok(None),
-            rewritten => rewritten,
+            rewritten => Ok(rewritten?.map(Cow::Owned)),
         }
     }
 
     fn searched(&self, context: &Context, column: &Covered, cell: &[u8]) -> Result<Option<Instead>, ValueError> {
         if is_text(column.kind) {
             let found = self.classes.mask_found(context, FieldType::Text, cell);
-            return Ok(found.map(|masked| masked.text().map(<[u8]>::to_vec)));
+            return Ok(found.map(Masked::into_text));
         }
         let mut found = false;
         let mut change = |leaf: Leaf<'_>| {
@@ -152,7 +159,7 @@ impl Masks {
                 let found = self.classes.mask_found(context, FieldType::Text, cell);
                 Ok(found.map(|_| None))
             }
-            rewritten => rewritten.map(|instead| found.then_some(instead)),
+            rewritten => rewritten.map(|instead| found.then_some(instead.map(Cow::Owned))),
         }
     }
 }
@@ -193,6 +200,7 @@ pub(super) fn field_type(kind: Oid) -> FieldType {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::postgres::rows::put_row;
 
     fn masks(cover: Cover, kind: Oid, format: Format) -> Masks {
         let clear = Covered { cover: Cover::Clear, kind: 25, format: Format::Text };

@@ -2,13 +2,14 @@
 
 use std::{
     io,
+    os::fd::AsFd as _,
     task::{Context, Poll},
 };
 
 use tokio::net::TcpStream;
 
 use super::{side::Side, stream::Stream};
-use crate::{policy::Cleared, protocol::postgres::session::Routine, record::RecordedRequest};
+use crate::{policy::Cleared, protocol::postgres::session::Routine, record::RecordedRequest, sys};
 
 /// What may go to the server.
 pub(super) enum Outgoing<'a> {
@@ -20,12 +21,18 @@ pub(super) enum Outgoing<'a> {
     Routine(Routine, &'a [u8]),
 }
 
+/// What is gathered of a long answer before it is looked at, bytes.
+const GATHERED: i32 = 32 << 10;
+
 /// The server's side of a flow.
-pub(super) struct Upstream(Side<Stream>);
+pub(super) struct Upstream {
+    side: Side<Stream>,
+    gathers: bool,
+}
 
 impl Upstream {
     pub(super) fn new(stream: Stream) -> Self {
-        Self(Side::new(stream))
+        Self { side: Side::new(stream), gathers: false }
     }
 
     /// Puts it behind what is to go.
@@ -35,73 +42,87 @@ impl Upstream {
             Outgoing::Prepared(cleared) => cleared.into_bytes(),
             Outgoing::Routine(Routine { .. }, bytes) => bytes,
         };
-        self.0.out().extend_from_slice(bytes);
+        self.side.out().extend_from_slice(bytes);
     }
 
     /// Has these bytes come first, as if the server had sent them.
     pub(super) fn unread(&mut self, bytes: Vec<u8>) {
-        self.0.unread(bytes);
+        self.side.unread(bytes);
     }
 
     /// Where messages of our own go: what a session injects, and a login.
     pub(super) fn own(&mut self) -> &mut Vec<u8> {
-        self.0.out()
+        self.side.out()
     }
 
     pub(super) fn socket(&self) -> &TcpStream {
-        self.0.stream().socket()
+        self.side.stream().socket()
     }
 
     /// What came and was not taken.
     pub(super) fn input(&self) -> &[u8] {
-        self.0.input()
+        self.side.input()
     }
 
     /// What came, and the place for messages of our own.
     pub(super) fn split(&mut self) -> (&[u8], &mut Vec<u8>) {
-        self.0.split()
+        self.side.split()
     }
 
     /// Takes bytes from the front.
     pub(super) fn take(&mut self, bytes: usize) {
-        self.0.take(bytes);
+        self.side.take(bytes);
     }
 
     /// Bytes that are still to go.
     pub(super) fn waiting(&self) -> usize {
-        self.0.waiting()
+        self.side.waiting()
     }
 
     /// Whether anything is still on its way to the server.
     pub(super) fn unsent(&self) -> bool {
-        self.0.unsent()
+        self.side.unsent()
     }
 
     /// Whether the server said that nothing more comes.
     pub(super) fn ended(&self) -> bool {
-        self.0.ended()
+        self.side.ended()
     }
 
     /// Bytes read since the beginning.
     pub(super) fn moved(&self) -> u64 {
-        self.0.moved()
+        self.side.moved()
+    }
+
+    /// Whether the kernel gathers what comes before it tells of it.
+    pub(super) fn gathers(&self) -> bool {
+        self.gathers
+    }
+
+    /// Has the kernel gather what comes, or tell of every byte: what it has by then, it tells at once.
+    pub(super) fn gather(&mut self, gathers: bool) -> io::Result<()> {
+        if self.gathers != gathers {
+            sys::readable_from(self.socket().as_fd(), if gathers { GATHERED } else { 1 })?;
+            self.gathers = gathers;
+        }
+        Ok(())
     }
 
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.poll_fill(cx)
+        self.side.poll_fill(cx)
     }
 
     pub(super) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.poll_drain(cx)
+        self.side.poll_drain(cx)
     }
 
     /// Writes everything that is to go.
     pub(super) async fn drain(&mut self) -> io::Result<()> {
-        self.0.drain().await
+        self.side.drain().await
     }
 
     /// Reads once.
     pub(super) async fn fill(&mut self) -> io::Result<()> {
-        self.0.fill().await
+        self.side.fill().await
     }
 }
