@@ -156,3 +156,25 @@ fn a_classification_holds_once_an_operator_had_it_read() {
     assert!(said.code != Some(0) && said.err.contains("nonsense"), "{said:?}");
     assert_ne!(ask().out.lines().last(), Some("plain"));
 }
+
+#[test]
+fn every_row_of_a_long_result_is_masked_and_counted() {
+    let world = world(r#"permit(principal, action in [Action::"connect", Action::"execute"], resource);"#);
+    let classes = "[class.word]\nmask = \"redact\"\n[[column]]\nclass = \"word\"\ncolumn = \"word\"\n";
+    std::fs::write(world.site.policies.join("classes.toml"), classes).unwrap();
+    world.site.bed.cli(&["policy", "reload"]).good();
+    // Far more than is gathered, or waits, at a time; with rows in between in which nothing is to be masked.
+    let script = "CREATE TABLE long AS
+        SELECT n, CASE WHEN n % 3 > 0 THEN 'secret' || n END AS word, repeat('x', n % 500) AS rest
+        FROM generate_series(1, 60000) n;
+        SELECT * FROM long ORDER BY n;";
+    let said = world.psql(Role::Scram, script);
+    let expected = (1..=60_000_usize).map(|n| {
+        let word = if n.is_multiple_of(3) { "" } else { "***" };
+        format!("{n}|{word}|{}", "x".repeat(n % 500))
+    });
+    assert!(said.good().out.lines().eq(expected), "rows are missing, doubled or changed");
+    let statements = world.statements(&world.ended());
+    let read = statements.last().unwrap();
+    assert_eq!((&read["rows"], &read["masked"]), (&60_000.into(), &40_000.into()), "{read:#}");
+}
