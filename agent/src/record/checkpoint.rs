@@ -23,9 +23,12 @@ const CHECKPOINT_AFTER: u64 = 4096;
 /// a checkpoint catch up gets there.
 const MAX_LOG_PAGES: i64 = 32_768;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
+    /// Counts from one: what was committed before the thread began need not be on the disk.
     commits: AtomicU64,
+    /// How many commits are on the disk.
+    synced: AtomicU64,
     stop: AtomicBool,
     /// The disk refused a sync: what it was to keep is in memory only, and no later sync of the log tries it again.
     lost: AtomicBool,
@@ -44,7 +47,12 @@ impl Checkpointer {
     pub(super) fn start(segment: &Path) -> Result<Self, RecordError> {
         let path = file::log_of(segment);
         let open = || File::open(&path).map_err(|e| RecordError::file("open", &path, e));
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            commits: AtomicU64::new(1),
+            synced: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
+        });
         let worker = Worker { conn: file::connect(segment)?, log: open()?, shared: Arc::clone(&shared) };
         let thread = thread::Builder::new()
             .name("checkpoint".to_owned())
@@ -58,8 +66,16 @@ impl Checkpointer {
         self.shared.commits.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Waits until everything that is committed is on the disk; at once, when it is.
+    pub(super) fn sync_new(&self) -> Result<(), RecordError> {
+        let (synced, commits) =
+            (self.shared.synced.load(Ordering::Acquire), self.shared.commits.load(Ordering::Relaxed));
+        if synced == commits && !self.shared.lost.load(Ordering::Acquire) { Ok(()) } else { self.sync() }
+    }
+
     /// Waits until the log is on the disk.
     pub(super) fn sync(&self) -> Result<(), RecordError> {
+        let commits = self.shared.commits.load(Ordering::Relaxed);
         if self.shared.lost.load(Ordering::Acquire) {
             // All of it goes into the segment, and the log starts over.
             let conn = file::connect(&self.segment)?;
@@ -73,7 +89,9 @@ impl Checkpointer {
         self.log.sync_data().map_err(|e| {
             self.shared.lost.store(true, Ordering::Release);
             RecordError::file("sync", &file::log_of(&self.segment), e)
-        })
+        })?;
+        self.shared.synced.fetch_max(commits, Ordering::Release);
+        Ok(())
     }
 
     /// Ends the thread and leaves as little as possible in the log.
@@ -117,9 +135,14 @@ impl Worker {
                 continue;
             }
             synced = commits;
-            if let Err(error) = self.log.sync_data() {
-                self.shared.lost.store(true, Ordering::Release);
-                tracing::error!(%error, "the log of the store could not be synced");
+            match self.log.sync_data() {
+                Ok(()) => {
+                    self.shared.synced.fetch_max(commits, Ordering::Release);
+                }
+                Err(error) => {
+                    self.shared.lost.store(true, Ordering::Release);
+                    tracing::error!(%error, "the log of the store could not be synced");
+                }
             }
             if commits - checkpointed >= CHECKPOINT_AFTER {
                 checkpointed = commits;

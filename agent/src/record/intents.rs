@@ -10,6 +10,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,8 @@ const LONG: u64 = 256 * 1024;
 const MAX_BODY: usize = 4096;
 /// Fixed fields, and the lengths of six texts.
 const FIXED: usize = 16 + 8 + 8 + 8 + 8 + 1 + 1 + 18 + 18 + 6 * 2;
+/// Length and check.
+const HEADER: usize = 8;
 /// The length that says that there is no text.
 const NO_TEXT: u16 = u16::MAX;
 const MODE: u32 = 0o640;
@@ -61,10 +64,12 @@ impl Intent {
         FIXED + texts.flatten().map(str::len).sum::<usize>() <= MAX_BODY
     }
 
-    /// The record, written into `buffer`, which is cleared first.
-    fn encode(&self, buffer: &mut Vec<u8>) {
-        buffer.clear();
-        buffer.extend([0; 8]);
+    /// Appends the record.
+    pub(super) fn encode(&self, buffer: &mut Vec<u8>) {
+        put(buffer, |buffer| self.put_body(buffer));
+    }
+
+    fn put_body(&self, buffer: &mut Vec<u8>) {
         buffer.extend(self.id.as_bytes());
         buffer.extend(self.process.to_le_bytes());
         buffer.extend(self.netns.to_le_bytes());
@@ -88,23 +93,11 @@ impl Intent {
             buffer.extend(text.map_or(NO_TEXT, |text| text.len() as u16).to_le_bytes());
             buffer.extend(text.unwrap_or_default().as_bytes());
         }
-        let body = buffer.get(8..).unwrap_or_default();
-        let (length, check) = ((body.len() as u32).to_le_bytes(), check(body).to_le_bytes());
-        buffer.splice(..8, length.into_iter().chain(check));
     }
 
     /// The first record of `bytes` and what follows; `None` at the end, or at a record that is not whole.
-    fn decode(bytes: &[u8]) -> Option<(Self, &[u8])> {
-        let mut reader = Reader(bytes);
-        let length = u32::from_le_bytes(reader.take()?) as usize;
-        let expected = u32::from_le_bytes(reader.take()?);
-        if !(FIXED..=MAX_BODY).contains(&length) {
-            return None;
-        }
-        let (body, rest) = reader.0.split_at_checked(length)?;
-        if check(body) != expected {
-            return None;
-        }
+    pub(super) fn decode(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let (body, rest) = take(bytes, FIXED..=MAX_BODY)?;
         let mut body = Reader(body);
         let intent = Self {
             id: SessionId::from_bytes(body.take()?),
@@ -130,10 +123,33 @@ impl Intent {
     }
 }
 
-struct Reader<'a>(&'a [u8]);
+/// Appends a record with what `body` appends.
+pub(super) fn put(buffer: &mut Vec<u8>, body: impl FnOnce(&mut Vec<u8>)) {
+    let start = buffer.len();
+    buffer.extend([0; HEADER]);
+    body(buffer);
+    let Some((header, body)) = buffer.get_mut(start..).and_then(|record| record.split_at_mut_checked(HEADER)) else {
+        return;
+    };
+    let (length, check) = (body.len() as u32, check(body));
+    let fields = length.to_le_bytes().into_iter().chain(check.to_le_bytes());
+    header.iter_mut().zip(fields).for_each(|(into, byte)| *into = byte);
+}
+
+/// The body of the first record, and what follows it; `None` at one that is not whole, or not of such a length.
+pub(super) fn take(bytes: &[u8], lengths: RangeInclusive<usize>) -> Option<(&[u8], &[u8])> {
+    let mut reader = Reader(bytes);
+    let length = u32::from_le_bytes(reader.take()?) as usize;
+    let expected = u32::from_le_bytes(reader.take()?);
+    let (body, rest) = reader.0.split_at_checked(length).filter(|_| lengths.contains(&length))?;
+    (check(body) == expected).then_some((body, rest))
+}
+
+/// Reads the fields of a record.
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl Reader<'_> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(super) fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (head, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(*head)
@@ -180,6 +196,7 @@ impl Intents {
 
     /// Writes one intent. A write that stopped halfway is cut off again, so that what follows can be read.
     pub(super) fn write(&mut self, intent: &Intent) -> io::Result<()> {
+        self.buffer.clear();
         intent.encode(&mut self.buffer);
         let written = self.file.write_all(&self.buffer);
         match written {
@@ -214,12 +231,18 @@ pub(super) fn replay(conn: &Connection, ledger: &mut Ledger, segment: &Path, wri
     let bytes = fs::read(path(segment, writer)).unwrap_or_default();
     let mut rest = bytes.as_slice();
     while let Some((intent, next)) = Intent::decode(rest) {
-        // A power cut may have spared the intent and not its process.
-        let whose = conn.prepare_cached("SELECT 1 FROM process WHERE seq = ?")?.exists([intent.process])?;
-        if whose && rows::find_session(conn, intent.id)?.is_none() {
-            rows::session(conn, ledger, writer, intent.process, &intent)?;
-        }
+        restore(conn, ledger, writer, &intent)?;
         rest = next;
+    }
+    Ok(())
+}
+
+/// Puts one of them into the tables, unless it is there.
+pub(super) fn restore(conn: &Connection, ledger: &mut Ledger, writer: i64, intent: &Intent) -> rusqlite::Result<()> {
+    // A power cut may have spared the intent and not its process.
+    let whose = conn.prepare_cached("SELECT 1 FROM process WHERE seq = ?")?.exists([intent.process])?;
+    if whose && rows::find_session(conn, intent.id)?.is_none() {
+        rows::session(conn, ledger, writer, intent.process, intent)?;
     }
     Ok(())
 }
@@ -275,10 +298,8 @@ mod tests {
             torn in 1usize..50,
         ) {
             let mut bytes = Vec::new();
-            let mut buffer = Vec::new();
             for intent in &written {
-                intent.encode(&mut buffer);
-                bytes.extend(&buffer);
+                intent.encode(&mut bytes);
             }
             let whole = bytes.clone();
             bytes.truncate(bytes.len() - torn);

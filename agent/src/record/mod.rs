@@ -2,8 +2,9 @@
 //!
 //! One file per segment under `STATE/sessions/`, write-ahead logged. A [`Recorder`] owns a writer thread that commits
 //! whatever waits as one transaction. A session that begins returns after its commit or, mostly, after one write to the
-//! intents beside the segment; from then on `kill -9` loses nothing. Power
-//! loss may cost what was committed in the last quarter of a second ([`Recorder::flush`] waits for the disk). Several
+//! intents beside the segment; from then on `kill -9` loses nothing. A request that may not go on before it is on the disk
+//! returns after one synced write to the journal, which is beside the segment as well. Power loss may cost what was
+//! committed in the last quarter of a second, and nobody waited for ([`Recorder::flush`] waits for the disk). Several
 //! processes may write one store. Auditors read the views `sessions`, `statements`, `decisions` and `approvals`,
 //! which stay as they are when tables change; [`Store`] reads the same files without write access.
 
@@ -14,7 +15,9 @@ mod error;
 mod event;
 mod evidence;
 mod file;
+mod held;
 mod intents;
+mod journal;
 mod ledger;
 mod opening;
 mod options;

@@ -22,7 +22,7 @@ use super::rows::Rows;
 use super::segment::{self, Live, Sealed};
 use super::stamp::Stamper;
 use super::writer::Writer;
-use super::{EventKind, EventRecord, RecordError, Timestamps, damage, file, writers};
+use super::{EventKind, EventRecord, RecordError, Timestamps, damage, file, journal, writers};
 
 /// After a failure another segment is tried this much later.
 const LATER: Duration = Duration::from_secs(60);
@@ -116,7 +116,10 @@ fn enter(directory: &Path, stamper: &Stamper, role: Role) -> Result<Entered, Rec
         let row = register(&next, &mut ledger, stamper, role)?.1;
         (live, rows) = (next, Rows::new(ledger, row));
     }
-    abandoned.writers.iter().for_each(|writer| intents::forget(&live.path, *writer));
+    for writer in &abandoned.writers {
+        intents::forget(&live.path, *writer);
+        journal::forget(&live.path, *writer);
+    }
     Ok(Entered { live, rows, abandoned, damaged })
 }
 

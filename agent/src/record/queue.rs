@@ -17,9 +17,9 @@ use crate::identity::Identity;
 /// Records that may wait or be with the writer.
 const ROOM: usize = 16_384;
 /// How long the patient wait for company. A kill in this time costs how a session ended, never that it began.
-const LINGER: Duration = Duration::from_millis(10);
+pub(super) const LINGER: Duration = Duration::from_millis(10);
 /// So many are company enough.
-const COMPANY: usize = 1024;
+pub(super) const COMPANY: usize = 1024;
 /// After a failure the patient are tried again this often.
 const RETRY: Duration = Duration::from_secs(1);
 /// Processes whose row is known; past this all are forgotten.
@@ -130,7 +130,7 @@ impl Queue {
         Ok(())
     }
 
-    /// For the writer: waits for something to do, which is nothing once it is `due`. `None` when the queue is closed and
+    /// For the writer: waits for something to do; once it is `due`, what there is, perhaps nothing. `None` when the queue is closed and
     /// empty.
     pub(super) fn take(&self, due: Option<Instant>) -> Option<Vec<Command>> {
         let mut state = self.lock();
@@ -143,8 +143,8 @@ impl Queue {
                 return (!batch.is_empty()).then_some(batch);
             }
             let now = Instant::now();
-            if due.is_some_and(|due| due <= now) && state.waiting.is_empty() {
-                return Some(Vec::new());
+            if due.is_some_and(|due| due <= now) && (state.waiting.is_empty() || !state.failing) {
+                return Some(state.take());
             }
             let left = left.into_iter().chain(due.map(|due| due.saturating_duration_since(now))).min();
             state = match left.map(|left| left.max(Duration::from_millis(1))) {
@@ -152,6 +152,11 @@ impl Queue {
                 None => self.wake.wait(state).unwrap_or_else(PoisonError::into_inner),
             };
         }
+    }
+
+    /// Whether the last commit succeeded.
+    pub(super) fn works(&self) -> bool {
+        !self.lock().failing
     }
 
     /// For the writer: what was taken is committed.

@@ -43,6 +43,38 @@ pub struct RequestRecord {
     pub approval: Option<[u8; 16]>,
 }
 
+/// What a request says but for its words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PlainRequest<'a> {
+    pub(super) n: u64,
+    pub(super) at: Timestamps,
+    pub(super) decision: Decision,
+    pub(super) bytes: Option<u64>,
+    pub(super) approval: Option<&'a [u8; 16]>,
+    pub(super) parameters: Option<&'a str>,
+}
+
+impl RequestRecord {
+    /// What many requests share: kind, statement, policies, facts, detail.
+    pub(super) fn words(&self) -> [Option<&str>; 5] {
+        let [statement, policies, facts, detail] =
+            [&self.statement, &self.policies, &self.facts, &self.detail].map(Option::as_deref);
+        [Some(&*self.kind), statement, policies, facts, detail]
+    }
+
+    /// The rest.
+    pub(super) fn plain(&self) -> PlainRequest<'_> {
+        PlainRequest {
+            n: self.n,
+            at: self.at,
+            decision: self.decision,
+            bytes: self.bytes,
+            approval: self.approval.as_ref(),
+            parameters: self.parameters.as_deref(),
+        }
+    }
+}
+
 /// How a response ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {

@@ -10,7 +10,7 @@ use super::event::{EventRecord, hook_name};
 use super::intents::Intent;
 use super::ledger::{Ledger, Value};
 use super::process::ProcessRows;
-use super::request::{ApprovalRecord, RequestRecord, ResponseRecord};
+use super::request::{ApprovalRecord, PlainRequest, RequestRecord, ResponseRecord};
 use super::schema::{APPROVAL, EVENT, REQUEST, RESPONSE, SESSION, SESSION_END};
 use super::words::Words;
 use super::{Decision, SessionEnd, SessionId, Timestamps};
@@ -135,29 +135,11 @@ impl Rows {
     /// Adds a request. False when its session is not open here: then it must not go on either.
     pub(super) fn request(&mut self, conn: &Connection, request: &RequestRecord) -> rusqlite::Result<bool> {
         let Some(open) = self.open.get(&request.session).copied() else { return Ok(false) };
-        let mut word = |text: &Option<Arc<str>>| self.words.row(conn, &mut self.ledger, text.as_deref());
-        let (statement, policies) = (word(&request.statement)?, word(&request.policies)?);
-        let (facts, detail) = (word(&request.facts)?, word(&request.detail)?);
-        let kind = self.words.row(conn, &mut self.ledger, Some(&*request.kind))?;
-        self.ledger.append(
-            conn,
-            &REQUEST,
-            &[
-                open.row.into(),
-                request.n.into(),
-                request.at.wall_ns.into(),
-                open.drift(request.at).into(),
-                kind.into(),
-                request.decision.code().into(),
-                statement.into(),
-                policies.into(),
-                facts.into(),
-                request.bytes.into(),
-                detail.into(),
-                request.approval.as_ref().into(),
-                request.parameters.as_deref().into(),
-            ],
-        )?;
+        let mut words = [None; 5];
+        for (into, text) in words.iter_mut().zip(request.words()) {
+            *into = self.words.row(conn, &mut self.ledger, text)?;
+        }
+        self::request(conn, &mut self.ledger, open, &request.plain(), words)?;
         Ok(true)
     }
 
@@ -207,6 +189,36 @@ impl Rows {
     }
 }
 
+/// Adds the row of a request; `words` are the numbers of [`RequestRecord::words`].
+pub(super) fn request(
+    conn: &Connection,
+    ledger: &mut Ledger,
+    open: Open,
+    request: &PlainRequest<'_>,
+    [kind, statement, policies, facts, detail]: [Option<i64>; 5],
+) -> rusqlite::Result<()> {
+    ledger.append(
+        conn,
+        &REQUEST,
+        &[
+            open.row.into(),
+            request.n.into(),
+            request.at.wall_ns.into(),
+            open.drift(request.at).into(),
+            kind.into(),
+            request.decision.code().into(),
+            statement.into(),
+            policies.into(),
+            facts.into(),
+            request.bytes.into(),
+            detail.into(),
+            request.approval.into(),
+            request.parameters.into(),
+        ],
+    )?;
+    Ok(())
+}
+
 /// Adds the row of a session.
 pub(super) fn session(
     conn: &Connection,
@@ -247,6 +259,16 @@ pub(super) fn session(
 /// The row of a session, if there is one.
 pub(super) fn find_session(conn: &Connection, id: SessionId) -> rusqlite::Result<Option<i64>> {
     conn.prepare_cached("SELECT seq FROM session WHERE id = ?")?.query_row([id.as_bytes()], |row| row.get(0)).optional()
+}
+
+/// A session that is in the tables, as whoever began it had it open.
+pub(super) fn find_open(conn: &Connection, id: SessionId) -> rusqlite::Result<Option<Open>> {
+    let mut found = conn.prepare_cached("SELECT seq, started_ns, started_boot_ns FROM session WHERE id = ?")?;
+    let open = found.query_row([id.as_bytes()], |row| {
+        let started = Timestamps { wall_ns: row.get(1)?, boot_ns: row.get::<_, i64>(2)?.cast_unsigned() };
+        Ok(Open { row: row.get(0)?, started })
+    });
+    open.optional()
 }
 
 /// Adds the end of a session, given by its row.

@@ -47,6 +47,11 @@ impl Words {
         Ok(Some(row))
     }
 
+    /// The number of a text that is remembered.
+    pub(super) fn known(&self, text: &str) -> Option<i64> {
+        self.0.get(text).copied()
+    }
+
     /// Forgets all: rows of a transaction that was rolled back are not there.
     pub(super) fn forget(&mut self) {
         self.0.clear();

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 
 use super::checkpoint::Checkpointer;
 use super::command::{Command, Reply};
+use super::held::Held;
 use super::intents::Intent;
 use super::opening::{Opened, Place};
 use super::payload;
@@ -26,6 +27,7 @@ pub(super) struct Writer {
     checkpointer: Checkpointer,
     stamper: Stamper,
     reserve: Reserve,
+    held: Held,
     /// Wall time minus boot time when last looked at, nanoseconds.
     offset: i64,
     /// Which of the batch were refused because their session is not open.
@@ -62,6 +64,7 @@ impl Writer {
             checkpointer,
             stamper,
             reserve,
+            held: Held::default(),
             offset: offset(),
             refused: Vec::new(),
             replaced: None,
@@ -74,7 +77,8 @@ impl Writer {
     pub(super) fn run(mut self) {
         yield_to_flows();
         let mut closing: Option<Reply> = None;
-        while let Some(batch) = self.queue.take(self.stamper.due(self.rows.ledger.committed())) {
+        while let Some(batch) = self.queue.take(self.due()) {
+            let Some(batch) = self.hold(batch) else { continue };
             if batch.is_empty() {
                 self.stamp();
             } else if let Some(reply) = self.serve(batch) {
@@ -85,6 +89,11 @@ impl Writer {
                 closing = self.change_segment();
             }
         }
+        let held = self.held.release();
+        if !held.is_empty() {
+            // Nobody asks to close any more.
+            let _ = self.serve(held);
+        }
         let outcome = self.finish();
         if let Err(error) = &outcome {
             tracing::error!(%error, "the store could not be closed in order");
@@ -92,6 +101,30 @@ impl Writer {
         if let Some(reply) = closing {
             let _ = reply.send(outcome);
         }
+    }
+
+    /// When there is something to do even if nothing comes.
+    fn due(&self) -> Option<Instant> {
+        self.stamper.due(self.rows.ledger.committed()).into_iter().chain(self.held.due()).min()
+    }
+
+    /// Holds a batch back that is in the journal instead, with everyone answered who waits for it. Gives back what is to be
+    /// committed now, in the order it came.
+    fn hold(&mut self, mut batch: Vec<Command>) -> Option<Vec<Command>> {
+        let can = self.queue.works()
+            && !self.reserve.is_spent()
+            && self.held.can_take(&batch, &self.rows)
+            && self.may_write().is_ok()
+            // What is journalled may build on what was committed a moment ago.
+            && self.checkpointer.sync_new().is_ok()
+            && self.held.journal(&batch, &self.live.path, &self.rows);
+        if can {
+            self.held.take(batch);
+            return None;
+        }
+        let mut all = self.held.release();
+        all.append(&mut batch);
+        Some(all)
     }
 
     /// Records a batch and answers it. Returns who asked to close, if anyone did.
@@ -103,6 +136,9 @@ impl Writer {
         let taken = batch.len();
         if outcome.is_ok() {
             let synced = self.sync_for(&batch);
+            if synced.is_ok() && batch.iter().any(Command::waits_for_disk) {
+                self.held.all_on_disk();
+            }
             let mut closing = None;
             for (at, command) in batch.drain(..).enumerate() {
                 let refused = !self.refused.is_empty() && self.refused.contains(&at);
@@ -187,7 +223,10 @@ impl Writer {
         batch.append(&mut self.queue.pause());
         let replaced = self.place.replace(&mut self.live, &mut self.rows, (&mut self.checkpointer, &self.stamper));
         let (outcome, intents) = match replaced {
-            Ok((intents, event)) => (self.note(&event).and_then(|()| self.commit(batch)), Some(intents)),
+            Ok((intents, event)) => {
+                self.held.end_journal();
+                (self.note(&event).and_then(|()| self.commit(batch)), Some(intents))
+            }
             Err(error) => {
                 tracing::error!(%error, "a damaged segment could not be replaced");
                 (Err(error), None)
@@ -343,7 +382,10 @@ impl Writer {
         let with = (&mut self.checkpointer, &self.stamper);
         let changed = self.place.change(&mut self.live, &mut self.rows, with, &self.queue);
         match changed {
-            Ok(intents) => self.queue.resume(Some(intents)),
+            Ok(intents) => {
+                self.held.end_journal();
+                self.queue.resume(Some(intents));
+            }
             Err(error) => {
                 self.queue.resume(None);
                 self.place.try_later();
@@ -384,6 +426,7 @@ impl Writer {
             return Err(RecordError::Lost { path: self.live.path });
         }
         self.queue.remove_intents();
+        self.held.end_journal();
         self.checkpointer.finish()
     }
 }

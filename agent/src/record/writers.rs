@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::ledger::{Ledger, Value};
 use super::recorder::Role;
 use super::schema::{SESSION_END, WRITER, WRITER_END};
-use super::{Outcome, Timestamps, intents};
+use super::{Outcome, Timestamps, intents, journal};
 use crate::identity::procfs;
 
 /// What tells one process from every other, across restarts of the host.
@@ -90,6 +90,7 @@ pub(super) fn interrupt_abandoned(
     for (writer, gone) in open_writers(conn)? {
         if gone {
             intents::replay(conn, ledger, segment, writer)?;
+            journal::replay(conn, ledger, segment, writer)?;
             found.sessions += interrupt(conn, ledger, writer)?;
             close(conn, ledger, writer)?;
             found.writers.push(writer);

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use super::{block_on, identity, start};
-use crate::record::{Filter, Options, Outcome, RecordError, Recorder, Role, SessionRow, Store};
+use crate::record::read::tests::request;
+use crate::record::{Decision, Durability, Filter, Options, Outcome, RecordError, Recorder, Role, SessionRow, Store};
 
 const TASK: &str = "SALLYPORT_TEST_CHILD";
 const STATE: &str = "SALLYPORT_TEST_STATE";
@@ -29,6 +30,7 @@ fn this_process_is_a_child() {
     let state_dir = Path::new(&state_dir);
     match task.as_str() {
         "write" => write_for_ever(state_dir),
+        "ask" => ask_for_ever(state_dir),
         "read" => println!("read {}", all(state_dir).len()),
         other => panic!("no such task: {other}"),
     }
@@ -54,11 +56,36 @@ fn write_for_ever(state_dir: &Path) {
     });
 }
 
+/// Says each request once it is on the disk: more of them than a journal holds at a time.
+fn ask_for_ever(state_dir: &Path) {
+    let recorder = Recorder::open(state_dir).unwrap();
+    block_on(async {
+        let who = identity(1);
+        // Only the first session of a process needs a commit of its own.
+        recorder.begin(start(&who, "10.0.0.5:5432", 7)).await.unwrap();
+        for asked in 0_u64.. {
+            let id = recorder.begin(start(&who, "10.0.0.5:5432", 7)).await.unwrap();
+            // Some are like no other, and as long as the first of many.
+            let text =
+                format!("select {}{asked}", if asked.is_multiple_of(5) { "x".repeat(2000) } else { String::new() });
+            for n in 0..3 {
+                let request = request(id, n, &text, if n == 2 { Decision::Deny } else { Decision::Allow });
+                recorder.request(request, Durability::BeforeForward).await.unwrap();
+                writeln!(std::io::stdout(), "id {id}/{n}/{asked}").unwrap();
+            }
+        }
+    });
+}
+
 struct Writer(Child, BufReader<ChildStdout>);
 
 impl Writer {
     fn start(state_dir: &Path) -> Self {
-        let mut child = child("write", state_dir).spawn().unwrap();
+        Self::start_to("write", state_dir)
+    }
+
+    fn start_to(task: &str, state_dir: &Path) -> Self {
+        let mut child = child(task, state_dir).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         Self(child, stdout)
     }
@@ -107,6 +134,41 @@ fn what_returned_survives_kill_9_and_is_marked_as_interrupted() {
     assert!(said.iter().all(|id| found.contains(id)));
     assert!(rows.iter().all(|row| row.outcome == Outcome::Interrupted.as_str() && row.ended_ns.is_none()));
     block_on(recorder.close()).unwrap();
+}
+
+#[test]
+fn what_somebody_waited_for_is_there_once_after_kill_9() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = || {
+        let names = std::fs::read_dir(dir.path().join("sessions")).unwrap();
+        names.filter(|name| name.as_ref().unwrap().file_name().to_string_lossy().contains("-requests-")).count()
+    };
+    let mut before = 0;
+    for _ in 0..3 {
+        let mut writer = Writer::start_to("ask", dir.path());
+        let mut said: Vec<String> = writer.ids().take(4000).collect();
+        said.extend(writer.kill());
+        assert_eq!(journal(), 1, "it is written to a journal");
+
+        let recorder = Recorder::open(dir.path()).unwrap();
+        assert_eq!(journal(), 0, "which is in the tables once somebody else writes");
+        let conn = rusqlite::Connection::open(super::segment(dir.path())).unwrap();
+        let sql = "SELECT session_id || '/' || sequence || '/' || ltrim(substr(statement, 8), 'x'),
+                decision = CASE sequence WHEN 2 THEN 'deny' ELSE 'allow' END AND kind = 'select'
+                    AND facts IS NOT NULL AND policies = '[\"p1\"]' AND bytes_out = 20 AND approval_id = ''
+            FROM statements";
+        let mut statement = conn.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+        let rows: Vec<(String, bool)> = rows.unwrap().map(Result::unwrap).collect();
+        let found: HashSet<&str> = rows.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(found.len(), rows.len(), "some are there twice");
+        assert!(said.iter().all(|name| found.contains(name.as_str())), "some are not there");
+        assert!(rows.iter().all(|(_, whole)| *whole), "some have changed");
+        // One more may have been written and not said.
+        assert!(rows.len() - before - said.len() <= 1, "{} {before} {}", rows.len(), said.len());
+        before = rows.len();
+        block_on(recorder.close()).unwrap();
+    }
 }
 
 #[test]

@@ -61,6 +61,7 @@ fn the_log_goes_on_after_a_segment_that_is_damaged_while_it_is_written() {
     let session = block_on(async {
         let session = recorder.begin(start(&identity(1), "10.0.0.5:5432", 7)).await.unwrap();
         recorder.request(request(session, 0), Durability::BeforeForward).await.unwrap();
+        recorder.flush().await.unwrap();
         session
     });
     let mut tail = Tail::new(Store::open_read_only(dir.path()).unwrap(), Filter::default()).unwrap();

@@ -134,10 +134,19 @@ fn who_comes_while_a_segment_is_about_to_be_changed_keeps_it_open() {
 fn a_request_that_waits_for_the_disk_is_there_when_it_returns() {
     let dir = tempfile::tempdir().unwrap();
     let recorder = Recorder::open(dir.path()).unwrap();
-    let conn = Connection::open(super::segment(dir.path())).unwrap();
     block_on(async {
         let session = recorder.begin(start(&identity(1), "10.0.0.5:5432", 7)).await.unwrap();
-        recorder.request(request(session, 0), Durability::BeforeForward).await.unwrap();
+        let request = request(session, 0);
+        let text = request.statement.clone().unwrap();
+        recorder.request(request, Durability::BeforeForward).await.unwrap();
+        // In the tables, or in what the next writer puts into them.
+        let holds = |path: std::path::PathBuf| {
+            fs::read(path).unwrap().windows(text.len()).any(|bytes| bytes == text.as_bytes())
+        };
+        let files = fs::read_dir(dir.path().join("sessions")).unwrap();
+        assert!(files.into_iter().any(|entry| holds(entry.unwrap().path())));
+        recorder.flush().await.unwrap();
+        let conn = Connection::open(super::segment(dir.path())).unwrap();
         let found: i64 = conn.query_row("SELECT count(*) FROM statements", [], |row| row.get(0)).unwrap();
         assert_eq!(found, 1);
     });
@@ -181,6 +190,7 @@ fn a_request_of_a_session_that_is_not_open_is_refused_and_takes_nothing_with_it(
         assert!(matches!(refused, Err(RecordError::NoSession { session }) if session == stranger), "{refused:?}");
         recorded.unwrap();
         recorder.request(request(stranger, 1), Durability::Batched).await.unwrap();
+        recorder.flush().await.unwrap();
         recorder.end(session, end(Outcome::Completed)).await.unwrap();
         let late = recorder.request(request(session, 1), Durability::BeforeForward).await;
         assert!(matches!(late, Err(RecordError::NoSession { .. })), "{late:?}");
@@ -199,6 +209,7 @@ fn a_segment_damaged_while_it_is_written_is_set_aside_and_what_is_open_goes_on()
     block_on(async {
         let session = recorder.begin(start(&identity(1), "10.0.0.5:5432", 7)).await.unwrap();
         recorder.request(request(session, 0), Durability::BeforeForward).await.unwrap();
+        recorder.flush().await.unwrap();
         let conn = Connection::open(super::segment(dir.path())).unwrap();
         conn.execute_batch(
             "PRAGMA writable_schema = ON;
