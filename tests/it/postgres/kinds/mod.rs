@@ -285,6 +285,77 @@ fn kinds_are_what_the_server_says() {
     assert!(plans >= 90, "{plans} plans");
 }
 
+/// How often each statement ran, and the rows of it.
+type Counts = BTreeMap<String, (u64, u64)>;
+
+/// What the server counts beside what it was sent, with calls and rows: what a rule adds to a statement has its text, and a
+/// function is run while its caller is planned.
+const BESIDE: [(&str, u64, u64); 2] = [("INSERT INTO taken VALUES ($, $)", 1, 0), ("SELECT $ * n", 1, 1)];
+
+/// A statement's text as `pg_stat_statements` has it: without its constants, whatever their order.
+fn counted_as(text: &str) -> String {
+    let bare = text.trim().trim_end_matches(';').trim_end();
+    let normal = pg_query::normalize(bare).unwrap_or_else(|_| bare.to_owned());
+    let mut parts = normal.split('$');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + "$" + part.trim_start_matches(|one: char| one.is_ascii_digit()))
+}
+
+/// What runs by a plan. Others are counted by their text alone, with rows that their tags do not tell; and what Sallyport
+/// asks the catalog for itself is by the same role.
+fn is_compared(text: &str) -> bool {
+    let verb = text.split([' ', '(']).next().unwrap_or_default().to_uppercase();
+    let planned = ["SELECT", "VALUES", "TABLE", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE"];
+    planned.contains(&verb.as_str()) && !text.contains("pg_catalog.pg_")
+}
+
+#[test]
+fn kinds_of_statements_add_up_to_what_the_server_counted() {
+    let world = World::new();
+    // Counted as what it runs, not as what it is.
+    let lines: Vec<Line> = Line::all()
+        .into_iter()
+        .filter(|line| ![";", "EXECUTE"].iter().any(|word| line.upper().contains(word)))
+        .collect();
+    world.server.sql("postgres", "CREATE EXTENSION pg_stat_statements; SELECT pg_stat_statements_reset()");
+    session(&world, "job", &lines);
+    let counted = "SELECT json_agg(json_build_object('query', query, 'calls', calls, 'rows', rows))
+        FROM pg_stat_statements WHERE userid = 'by_trust'::regrole";
+    let counted: Vec<Record> = serde_json::from_str(&world.server.sql("postgres", counted)).expect("JSON");
+    let (mut theirs, mut ours) = (Counts::new(), Counts::new());
+    let add = |to: &mut Counts, text: &str, calls: u64, rows: &Record| {
+        if is_compared(text) {
+            let entry = to.entry(counted_as(text)).or_default();
+            *entry = (entry.0 + calls, entry.1 + rows.as_u64().unwrap_or_default());
+        }
+    };
+    for one in &counted {
+        add(
+            &mut theirs,
+            one["query"].as_str().expect("a text"),
+            one["calls"].as_u64().expect("a number"),
+            &one["rows"],
+        );
+    }
+    for one in world.statements(&world.ended()).iter().filter(|one| one["status"] == "done") {
+        add(&mut ours, one["statement"].as_str().expect("a text"), 1, &one["rows"]);
+    }
+    assert!(theirs.len() >= 100, "{}", theirs.len());
+    for (text, calls, rows) in BESIDE {
+        let count = theirs.get_mut(text).unwrap_or_else(|| panic!("{text} is not counted"));
+        *count = (count.0 - calls, count.1 - rows);
+    }
+    // What means the same is one to the server, under the text that came first; so only the sums are the same.
+    let sum = |of: &Counts| of.values().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    let odd: Vec<_> = theirs.iter().filter(|(text, count)| ours.get(*text) != Some(count)).collect();
+    assert_eq!(
+        sum(&theirs),
+        sum(&ours),
+        "statements and rows, by the server and on the record; it has otherwise {odd:#?}"
+    );
+    assert!(odd.len() * 10 < theirs.len(), "{odd:#?}");
+}
+
 /// Functions of the server's own that are not the same each time and change nothing that anybody else sees: what they tell
 /// is of the moment, or they fail outside of what they are for. A star stands for any end of a name.
 const HARMLESS: &str = "amvalidate binary_upgrade_* clock_timestamp current_query currval gen_random_uuid lastval lo_close
