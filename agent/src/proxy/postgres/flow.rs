@@ -138,7 +138,10 @@ impl Flow<'_> {
             moved = true;
         }
         if moved {
-            vigil::moved();
+            // What is gathered is worth sleeping for.
+            if !self.server.gathers() {
+                vigil::moved();
+            }
             return Poll::Ready(Ok(()));
         }
         Poll::Pending
