@@ -19,6 +19,7 @@ use super::command::Command;
 use super::intents::{self, Intent, Reader};
 use super::ledger::Ledger;
 use super::request::{PlainRequest, RequestRecord};
+use super::schema::REQUEST as REQUEST_TABLE;
 use super::words::Words;
 use super::{Decision, SessionId, Timestamps, rows};
 
@@ -222,7 +223,7 @@ fn restore(
             Word::Text(text) => known.row(conn, ledger, Some(text))?,
         };
     }
-    rows::request(conn, ledger, open, request, numbers)
+    rows::request_row(open, request, numbers, |values| ledger.append(conn, &REQUEST_TABLE, values)).map(drop)
 }
 
 /// Removes the file of a writer that is gone, after what it held was committed.

@@ -147,12 +147,23 @@ impl Ledger {
         table: &'static Table,
         values: &[Value<'_>],
     ) -> rusqlite::Result<i64> {
+        let mut statement = insert(conn, table)?;
+        self.append_by(conn, &mut statement, table, values)
+    }
+
+    /// The same with a statement that was prepared before, by [`insert`].
+    pub(super) fn append_by(
+        &mut self,
+        conn: &Connection,
+        statement: &mut CachedStatement<'_>,
+        table: &'static Table,
+        values: &[Value<'_>],
+    ) -> rusqlite::Result<i64> {
         debug_assert_eq!(values.len(), table.columns.len(), "{}", table.name);
         let seq = self.log.size();
         encode(&mut self.buffer, table, seq, values.iter().copied());
         let hash = leaf(&self.buffer);
         let seq = seq.cast_signed();
-        let mut statement = insert(conn, table)?;
         statement.raw_bind_parameter(1, seq)?;
         statement.raw_bind_parameter(2, mark(&hash))?;
         for (at, value) in (3..).zip(values) {
@@ -189,7 +200,8 @@ impl Ledger {
     }
 }
 
-fn insert<'c>(conn: &'c Connection, table: &'static Table) -> rusqlite::Result<CachedStatement<'c>> {
+/// What adds a row to a table.
+pub(super) fn insert<'c>(conn: &'c Connection, table: &'static Table) -> rusqlite::Result<CachedStatement<'c>> {
     conn.prepare_cached(table.insert_sql())
 }
 

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension};
+use foldhash::quality::RandomState;
+use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
 use super::event::{EventRecord, hook_name};
 use super::intents::Intent;
-use super::ledger::{Ledger, Value};
+use super::ledger::{Ledger, Value, insert};
 use super::process::ProcessRows;
 use super::request::{ApprovalRecord, PlainRequest, RequestRecord, ResponseRecord};
 use super::schema::{APPROVAL, EVENT, REQUEST, RESPONSE, SESSION, SESSION_END};
@@ -42,9 +43,21 @@ pub(super) struct Rows {
     pub(super) writer: i64,
     pub(super) processes: ProcessRows,
     pub(super) words: Words,
-    pub(super) open: HashMap<SessionId, Open>,
+    pub(super) open: HashMap<SessionId, Open, RandomState>,
     /// What `open` was before this transaction.
     undo: Vec<(SessionId, Option<Open>)>,
+}
+
+/// The statements that a transaction runs for nearly every record: to find them again each time would take a tenth of it.
+pub(super) struct Hot<'c> {
+    request: CachedStatement<'c>,
+    response: CachedStatement<'c>,
+}
+
+impl<'c> Hot<'c> {
+    pub(super) fn prepare(conn: &'c Connection) -> rusqlite::Result<Self> {
+        Ok(Self { request: insert(conn, &REQUEST)?, response: insert(conn, &RESPONSE)? })
+    }
 }
 
 impl Rows {
@@ -54,7 +67,7 @@ impl Rows {
             writer,
             processes: ProcessRows::default(),
             words: Words::default(),
-            open: HashMap::new(),
+            open: HashMap::default(),
             undo: Vec::new(),
         }
     }
@@ -133,23 +146,35 @@ impl Rows {
     }
 
     /// Adds a request. False when its session is not open here: then it must not go on either.
-    pub(super) fn request(&mut self, conn: &Connection, request: &RequestRecord) -> rusqlite::Result<bool> {
+    pub(super) fn request(
+        &mut self,
+        conn: &Connection,
+        hot: &mut Hot<'_>,
+        request: &RequestRecord,
+    ) -> rusqlite::Result<bool> {
         let Some(open) = self.open.get(&request.session).copied() else { return Ok(false) };
         let mut words = [None; 5];
         for (into, text) in words.iter_mut().zip(request.words()) {
             *into = self.words.row(conn, &mut self.ledger, text)?;
         }
-        self::request(conn, &mut self.ledger, open, &request.plain(), words)?;
+        let add = |values: &[Value<'_>]| self.ledger.append_by(conn, &mut hot.request, &REQUEST, values);
+        request_row(open, &request.plain(), words, add)?;
         Ok(true)
     }
 
     /// Adds what came back. False when its session is not open here.
-    pub(super) fn response(&mut self, conn: &Connection, response: &ResponseRecord) -> rusqlite::Result<bool> {
+    pub(super) fn response(
+        &mut self,
+        conn: &Connection,
+        hot: &mut Hot<'_>,
+        response: &ResponseRecord,
+    ) -> rusqlite::Result<bool> {
         let Some(open) = self.open.get(&response.session).copied() else { return Ok(false) };
         let masks = self.words.row(conn, &mut self.ledger, response.masks.as_deref())?;
         let error = self.words.row(conn, &mut self.ledger, response.error.as_deref())?;
-        self.ledger.append(
+        self.ledger.append_by(
             conn,
+            &mut hot.response,
             &RESPONSE,
             &[
                 open.row.into(),
@@ -189,34 +214,28 @@ impl Rows {
     }
 }
 
-/// Adds the row of a request; `words` are the numbers of [`RequestRecord::words`].
-pub(super) fn request(
-    conn: &Connection,
-    ledger: &mut Ledger,
+/// The row of a request; `words` are the numbers of [`RequestRecord::words`].
+pub(super) fn request_row<T>(
     open: Open,
     request: &PlainRequest<'_>,
     [kind, statement, policies, facts, detail]: [Option<i64>; 5],
-) -> rusqlite::Result<()> {
-    ledger.append(
-        conn,
-        &REQUEST,
-        &[
-            open.row.into(),
-            request.n.into(),
-            request.at.wall_ns.into(),
-            open.drift(request.at).into(),
-            kind.into(),
-            request.decision.code().into(),
-            statement.into(),
-            policies.into(),
-            facts.into(),
-            request.bytes.into(),
-            detail.into(),
-            request.approval.into(),
-            request.parameters.into(),
-        ],
-    )?;
-    Ok(())
+    add: impl FnOnce(&[Value<'_>]) -> T,
+) -> T {
+    add(&[
+        open.row.into(),
+        request.n.into(),
+        request.at.wall_ns.into(),
+        open.drift(request.at).into(),
+        kind.into(),
+        request.decision.code().into(),
+        statement.into(),
+        policies.into(),
+        facts.into(),
+        request.bytes.into(),
+        detail.into(),
+        request.approval.into(),
+        request.parameters.into(),
+    ])
 }
 
 /// Adds the row of a session.

@@ -14,7 +14,7 @@ use super::opening::{Opened, Place};
 use super::payload;
 use super::queue::Queue;
 use super::reserve::Reserve;
-use super::rows::Rows;
+use super::rows::{Hot, Rows};
 use super::segment::{self, Live};
 use super::stamp::Stamper;
 use super::{EventKind, EventRecord, Outcome, RecordError, SessionEnd, SessionId, Timestamps, file, writers};
@@ -296,6 +296,7 @@ impl Writer {
         let (conn, rows) = (&self.live.conn, &mut self.rows);
         self.refused.clear();
         rows.start(conn)?;
+        let mut hot = Hot::prepare(conn)?;
         if let Some(event) = stepped(&mut self.offset) {
             rows.event(conn, &event)?;
         }
@@ -314,8 +315,8 @@ impl Writer {
                     rows.end(conn, *id, end).map(|()| true)
                 }
                 Command::Event { event, .. } => rows.event(conn, event).map(|()| true),
-                Command::Request { request, .. } => rows.request(conn, request),
-                Command::Response(response) => rows.response(conn, response),
+                Command::Request { request, .. } => rows.request(conn, &mut hot, request),
+                Command::Response(response) => rows.response(conn, &mut hot, response),
                 Command::Approval { approval, .. } => rows.approval(conn, approval).map(|()| true),
                 Command::Payload(piece) => payload::add(conn, rows, piece).map(|()| true),
                 Command::Sealed(sealed) => segment::seal(conn, &mut rows.ledger, sealed).map(|()| true),
