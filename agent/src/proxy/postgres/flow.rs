@@ -90,7 +90,9 @@ impl Flow<'_> {
 
     /// Waits until something came, or could go: while a long answer comes, until there is much of it.
     async fn moved(&mut self) -> Result<(), Fault> {
-        let long = self.talk.ledger.first().is_some_and(|open| open.bytes >= LONG);
+        // What a replica is told has no end, and somebody may wait for each part of it.
+        let long =
+            self.talk.ledger.first().is_some_and(|open| open.bytes >= LONG && (open.copies || open.masks.is_some()));
         self.server.gather(long).map_err(Fault::Server)?;
         if self.server.gathers() {
             if let Ok(moved) = timeout(GATHERING, poll_fn(|cx| self.poll(cx))).await {
