@@ -43,8 +43,10 @@ pub(super) struct Writer {
 
 /// Niceness of the thread: a third of the weight of a thread that serves flows.
 const NICE: i32 = 5;
-/// Records after which somebody else may have the processor.
+/// Records after which somebody else may have the processor; and for how long a batch is held up by that. On a busy host a
+/// single turn of others takes this long.
 const TURN: usize = 8;
+const POLITE: Duration = Duration::from_millis(2);
 /// How often what waits is tried after the close, and how long after one another.
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(100);
@@ -297,11 +299,12 @@ impl Writer {
         self.refused.clear();
         rows.start(conn)?;
         let mut hot = Hot::prepare(conn)?;
+        let began = Instant::now();
         if let Some(event) = stepped(&mut self.offset) {
             rows.event(conn, &event)?;
         }
         for (at, command) in batch.iter().enumerate() {
-            if at % TURN == TURN - 1 {
+            if at % TURN == TURN - 1 && began.elapsed() < POLITE {
                 thread::yield_now();
             }
             let known = match command {
