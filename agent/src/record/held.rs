@@ -69,8 +69,8 @@ impl Held {
         self.journal.as_mut().is_some_and(|journal| journal.write(batch, &rows.words).unwrap_or(false))
     }
 
-    /// Takes a batch that is in the journal, and answers who waits for it.
-    pub(super) fn take(&mut self, mut batch: Vec<Command>) {
+    /// Takes a batch that is in the journal, and answers who waits for it. Says whether it is time to commit.
+    pub(super) fn take(&mut self, mut batch: Vec<Command>) -> bool {
         for command in &mut batch {
             if let Command::Request { reply, .. } = command
                 && let Some(reply) = reply.take()
@@ -79,8 +79,12 @@ impl Held {
                 let _ = reply.send(Ok(()));
             }
         }
-        self.since.get_or_insert_with(Instant::now);
         self.commands.append(&mut batch);
+        self.since.get_or_insert_with(Instant::now).elapsed() >= LINGER
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.commands.is_empty()
     }
 
     /// Gives back what is to be committed now.
@@ -99,5 +103,20 @@ impl Held {
     /// Goes on without a journal; only when everything in it is committed, or can not be any more.
     pub(super) fn end_journal(&mut self) {
         self.journal.take().into_iter().for_each(Journal::remove);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_is_committed_however_many_ask() {
+        let mut held = Held::default();
+        assert!(!held.take(Vec::new()) && held.due().is_some());
+        held.since = held.since.and_then(|since| since.checked_sub(LINGER));
+        assert!(held.take(Vec::new()), "others that ask do not put it off");
+        held.release();
+        assert!(held.due().is_none() && !held.take(Vec::new()));
     }
 }

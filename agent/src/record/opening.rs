@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::checkpoint::Checkpointer;
 use super::command::Command;
-use super::intents::{self, Intents};
+use super::intents::Intents;
 use super::ledger::{Ledger, read_head};
 use super::options::Options;
 use super::proof::Frontier;
@@ -22,7 +22,7 @@ use super::rows::Rows;
 use super::segment::{self, Live, Sealed};
 use super::stamp::Stamper;
 use super::writer::Writer;
-use super::{EventKind, EventRecord, RecordError, Timestamps, damage, file, journal, writers};
+use super::{EventKind, EventRecord, RecordError, Timestamps, damage, file, writers};
 
 /// After a failure another segment is tried this much later.
 const LATER: Duration = Duration::from_secs(60);
@@ -116,10 +116,7 @@ fn enter(directory: &Path, stamper: &Stamper, role: Role) -> Result<Entered, Rec
         let row = register(&next, &mut ledger, stamper, role)?.1;
         (live, rows) = (next, Rows::new(ledger, row));
     }
-    for writer in &abandoned.writers {
-        intents::forget(&live.path, *writer);
-        journal::forget(&live.path, *writer);
-    }
+    abandoned.forget(&live.path);
     Ok(Entered { live, rows, abandoned, damaged })
 }
 
@@ -229,8 +226,20 @@ impl Place {
         if writers::are_others(&live.conn, rows.writer).map_err(failed)? {
             return Err(RecordError::Busy { path: live.path.clone() });
         }
+        // What killed processes left beside this segment belongs into it.
+        let abandoned = (|| {
+            rows.start(&live.conn)?;
+            let abandoned = writers::interrupt_abandoned(&live.conn, &mut rows.ledger, &live.path)?;
+            rows.ledger.commit(&live.conn)?;
+            Ok(abandoned)
+        })();
+        let abandoned = abandoned.map_err(|error| {
+            rows.roll_back(&live.conn);
+            failed(error)
+        })?;
         // What the next one goes on from must not be lost where that one's name is kept.
         checkpointer.sync()?;
+        abandoned.forget(&live.path);
         // One that an earlier attempt left began where the log is no more.
         segment::remove_live(&self.directory, number)?;
         let next = Live::open(&self.directory, number, stamper.origin(), rows.ledger.committed())?;

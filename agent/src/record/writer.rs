@@ -79,8 +79,14 @@ impl Writer {
     pub(super) fn run(mut self) {
         yield_to_flows();
         let mut closing: Option<Reply> = None;
-        while let Some(batch) = self.queue.take(self.due()) {
-            let Some(batch) = self.hold(batch) else { continue };
+        loop {
+            let batch = match self.queue.take(self.due()) {
+                Some(batch) => self.hold(batch),
+                None if self.held.is_empty() => break,
+                // What cannot be committed now is in the queue again.
+                None => Some(self.held.release()),
+            };
+            let Some(batch) = batch else { continue };
             if batch.is_empty() {
                 self.stamp();
             } else if let Some(reply) = self.serve(batch) {
@@ -90,11 +96,6 @@ impl Writer {
             } else if closing.is_none() && self.is_full_grown() {
                 closing = self.change_segment();
             }
-        }
-        let held = self.held.release();
-        if !held.is_empty() {
-            // Nobody asks to close any more.
-            let _ = self.serve(held);
         }
         let outcome = self.finish();
         if let Err(error) = &outcome {
@@ -121,8 +122,8 @@ impl Writer {
             && self.checkpointer.sync_new().is_ok()
             && self.held.journal(&batch, &self.live.path, &self.rows);
         if can {
-            self.held.take(batch);
-            return None;
+            // What nobody waits for is among it, however many others ask.
+            return self.held.take(batch).then(|| self.held.release());
         }
         let mut all = self.held.release();
         all.append(&mut batch);
@@ -405,6 +406,11 @@ impl Writer {
     fn finish(mut self) -> Result<(), RecordError> {
         let sealed = self.place.wait_for_finaliser();
         self.may_write()?;
+        if self.lost {
+            // A writer without an end: whoever opens the store next replays its intents and its journal.
+            self.checkpointer.finish()?;
+            return Err(RecordError::Lost { path: self.live.path });
+        }
         let failed = |e| RecordError::sqlite("close the store", &self.live.path, e);
         let end = SessionEnd {
             bytes_out: 0,
@@ -424,11 +430,6 @@ impl Writer {
         };
         close(&mut self.rows, &self.live.conn).map_err(failed)?;
         self.stamp_now();
-        if self.lost {
-            // The intents stay, for whoever opens the store next.
-            self.checkpointer.finish()?;
-            return Err(RecordError::Lost { path: self.live.path });
-        }
         self.queue.remove_intents();
         self.held.end_journal();
         self.checkpointer.finish()

@@ -80,6 +80,16 @@ pub(super) struct Abandoned {
     pub(super) others: usize,
 }
 
+impl Abandoned {
+    /// Removes what they left beside the segment, after it was committed.
+    pub(super) fn forget(&self, segment: &Path) {
+        for writer in &self.writers {
+            intents::forget(segment, *writer);
+            journal::forget(segment, *writer);
+        }
+    }
+}
+
 /// Puts the intents of writers that are gone into the tables, and ends what they left open.
 pub(super) fn interrupt_abandoned(
     conn: &Connection,

@@ -73,6 +73,7 @@ impl Flow<'_> {
     /// Waits until something came, or could go, or people have answered what is held.
     async fn wait(&mut self) -> Result<(), Fault> {
         let Some(mut hold) = self.talk.hold.take() else { return self.moved().await };
+        self.server.gather(false).map_err(Fault::Server)?;
         let (cancelled, mut judgements) = (Arc::clone(&self.talk.cancelled), self.talk.judgements.clone());
         let said = tokio::select! {
             moved = poll_fn(|cx| self.poll(cx)) => {

@@ -165,11 +165,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Side<S> {
             }
             self.sent += written;
             self.unflushed = true;
+            // A peer that never takes all must not have everything kept that it ever took.
+            if self.sent >= HIGH {
+                self.output.drain(..self.sent);
+                self.sent = 0;
+            }
         }
-        if self.sent > 0 {
-            self.sent = 0;
-            give_back(&mut self.output);
-        }
+        self.sent = 0;
+        give_back(&mut self.output);
         if self.unflushed {
             ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
             self.unflushed = false;
@@ -239,5 +242,23 @@ mod tests {
         drained.unwrap();
         read.unwrap();
         assert_eq!((&seen, side.unsent()), (b"the end", false));
+    }
+
+    #[tokio::test]
+    async fn what_a_slow_peer_took_is_not_kept() {
+        use std::future::poll_fn;
+        let (here, mut there) = tokio::io::duplex(50 << 10);
+        let mut side = Side::new(here);
+        let mut seen = vec![0; 50 << 10];
+        for _ in 0..400 {
+            // A task may do so much at a time.
+            tokio::task::yield_now().await;
+            while side.waiting() < HIGH {
+                side.out().extend_from_slice(&[7; 64 << 10]);
+            }
+            let _ = poll_fn(|cx| Poll::Ready(side.poll_drain(cx).is_ready())).await;
+            there.read_exact(&mut seen).await.unwrap();
+        }
+        assert!(side.output.len() < 4 * HIGH, "{} bytes are kept, {} wait", side.output.len(), side.waiting());
     }
 }

@@ -121,8 +121,31 @@ impl Upstream {
         self.side.drain().await
     }
 
-    /// Reads once.
+    /// Reads once, however little there is.
     pub(super) async fn fill(&mut self) -> io::Result<()> {
+        self.gather(false)?;
         self.side.fill().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncWriteExt as _;
+
+    #[tokio::test]
+    async fn what_is_little_is_read_after_something_was_gathered() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let here = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut there, _) = listener.accept().await.unwrap();
+        let mut upstream = Upstream::new(Stream::Plain(here));
+        upstream.gather(true).unwrap();
+        there.write_all(&[0; 40 << 10]).await.unwrap();
+        while upstream.moved() < 40 << 10 {
+            upstream.fill().await.unwrap();
+        }
+        there.write_all(b"little").await.unwrap();
+        let filled = tokio::time::timeout(std::time::Duration::from_secs(2), upstream.fill()).await;
+        assert!(filled.is_ok(), "it is never told of");
     }
 }

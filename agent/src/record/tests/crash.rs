@@ -9,7 +9,10 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use super::{block_on, identity, start};
 use crate::record::read::tests::request;
-use crate::record::{Decision, Durability, Filter, Options, Outcome, RecordError, Recorder, Role, SessionRow, Store};
+use crate::record::{
+    Decision, Durability, EventKind, EventRecord, Filter, Options, Outcome, RecordError, Recorder, Role, SessionRow,
+    Store, Timestamps, file,
+};
 
 const TASK: &str = "SALLYPORT_TEST_CHILD";
 const STATE: &str = "SALLYPORT_TEST_STATE";
@@ -252,4 +255,96 @@ fn read_without_rights(state_dir: &Path) -> String {
     let said = String::from_utf8(output.stdout).unwrap();
     let at = said.find("read ").unwrap_or_else(|| panic!("{said}"));
     said[at..].lines().next().unwrap().to_owned()
+}
+
+#[test]
+fn what_a_killed_process_left_gets_into_the_segment_before_another_is_begun() {
+    let dir = tempfile::tempdir().unwrap();
+    let directory = file::directory(dir.path());
+    let options = Options { segment_size: 1, ..Options::default() };
+    let daemon = Recorder::open_as(dir.path(), Role::Daemon, &options).unwrap();
+    let mut writer = Writer::start_to("ask", dir.path());
+    let mut said: Vec<String> = writer.ids().take(400).collect();
+    said.extend(writer.kill());
+    let event = || EventRecord::new(EventKind::Detached, Timestamps::now());
+    while file::segments(&directory).unwrap().len() < 2 {
+        block_on(daemon.event(event())).unwrap();
+    }
+    block_on(daemon.close()).unwrap();
+    let mut found: HashSet<String> = HashSet::new();
+    for segment in file::segments(&directory).unwrap() {
+        let conn = rusqlite::Connection::open(&segment.path).unwrap();
+        let mut all = conn.prepare("SELECT session_id || '/' || sequence FROM statements").unwrap();
+        found.extend(all.query_map([], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap));
+    }
+    let missing = said.iter().filter(|name| !found.contains(name.rsplit_once('/').unwrap().0)).count();
+    assert_eq!(missing, 0, "of {}", said.len());
+}
+
+const REFUSE: &str = "CREATE TRIGGER t BEFORE INSERT ON request BEGIN SELECT raise(ABORT, 'no'); END";
+
+fn alter(state_dir: &Path, sql: &str) {
+    file::connect(&super::segment(state_dir)).unwrap().execute_batch(sql).unwrap();
+}
+
+/// Opens the store as if the process of before was gone, and counts the requests.
+fn reopened(state_dir: &Path) -> i64 {
+    alter(state_dir, "DROP TRIGGER IF EXISTS t; UPDATE writer SET start_ticks = 1");
+    block_on(Recorder::open(state_dir).unwrap().close()).unwrap();
+    let conn = rusqlite::Connection::open(super::segment(state_dir)).unwrap();
+    conn.query_row("SELECT count(*) FROM request", [], |row| row.get(0)).unwrap()
+}
+
+/// Records a request that somebody waits for, of which no commit will hear.
+async fn ask_in_vain(recorder: &Recorder, state_dir: &Path) {
+    let id = recorder.begin(start(&identity(1), "10.0.0.5:5432", 7)).await.unwrap();
+    alter(state_dir, REFUSE);
+    recorder.request(request(id, 0, "select 1", Decision::Allow), Durability::BeforeForward).await.unwrap();
+}
+
+/// Until the thread of a recorder that was dropped is done.
+fn until_it_is_done() {
+    let runs = || {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+        let names = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap_or_default());
+        names.into_iter().any(|name| name.trim() == "recorder")
+    };
+    while runs() {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn what_somebody_waited_for_survives_a_close_that_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let recorder = Recorder::open(dir.path()).unwrap();
+    block_on(async {
+        ask_in_vain(&recorder, dir.path()).await;
+        let closed = recorder.close().await;
+        assert!(matches!(closed, Err(RecordError::Lost { .. })), "{closed:?}");
+    });
+    assert_eq!(reopened(dir.path()), 1);
+}
+
+#[test]
+fn what_somebody_waited_for_survives_the_last_handle() {
+    let dir = tempfile::tempdir().unwrap();
+    let recorder = Recorder::open(dir.path()).unwrap();
+    block_on(ask_in_vain(&recorder, dir.path()));
+    drop(recorder);
+    until_it_is_done();
+    assert_eq!(reopened(dir.path()), 1);
+}
+
+#[test]
+fn after_the_last_handle_it_is_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let recorder = Recorder::open(dir.path()).unwrap();
+    block_on(ask_in_vain(&recorder, dir.path()));
+    drop(recorder);
+    alter(dir.path(), "DROP TRIGGER t");
+    until_it_is_done();
+    let conn = rusqlite::Connection::open(super::segment(dir.path())).unwrap();
+    let found: i64 = conn.query_row("SELECT count(*) FROM request", [], |row| row.get(0)).unwrap();
+    assert_eq!(found, 1);
 }
