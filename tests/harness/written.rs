@@ -63,7 +63,9 @@ impl Written {
             Ok(())
         })?;
         each(conn, "SELECT session, n FROM request", |row| self.part("request", row))?;
-        each(conn, "SELECT session, n FROM response", |row| self.part("response", row))?;
+        let answered =
+            "SELECT session, n FROM response UNION ALL SELECT session, n FROM request WHERE status IS NOT NULL";
+        each(conn, answered, |row| self.part("response", row))?;
         each(conn, "SELECT session FROM session_end WHERE outcome = 'completed'", |row| {
             self.count(format!("end {}", self.session(row.get(0)?)));
             Ok(())

@@ -1,6 +1,6 @@
 //! Moves the write-ahead log into the segment, and both to the disk, away from the writer's path.
 //!
-//! A commit appends to the log and waits for no disk. This thread syncs the log four times a second (which bounds what
+//! A commit appends to the log and waits for no disk. This thread syncs the log forty times a second (which bounds what
 //! power loss may cost) and, when the log has grown, copies it into the segment. The one sync a writer can meet is
 //! that of the log's header when it starts over; this thread tries to be the one who meets it.
 

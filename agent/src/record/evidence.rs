@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ledger::{Value, encode};
 use super::proof::{Frontier, Hash, Hashes, Head, Prover, ProverError, leaf, verify_inclusion};
-use super::schema::{LEDGER, Table};
+use super::schema::{LEDGER, Table, show_later_columns};
 use super::verify::ReadNote;
 use super::{RecordError, SessionId, file};
 
@@ -103,7 +103,8 @@ const BELONGS: [(&str, &str); 10] = [
         "seq IN (WITH s AS (SELECT seq FROM session WHERE id = ?1),
             r AS (SELECT * FROM request WHERE session IN s), a AS (SELECT * FROM response WHERE session IN s)
          SELECT kind FROM r UNION SELECT statement FROM r UNION SELECT policies FROM r UNION SELECT facts FROM r
-         UNION SELECT detail FROM r UNION SELECT masks FROM a UNION SELECT error FROM a)",
+         UNION SELECT detail FROM r UNION SELECT masks FROM r UNION SELECT error FROM r
+         UNION SELECT masks FROM a UNION SELECT error FROM a)",
     ),
 ];
 
@@ -177,9 +178,15 @@ struct Log {
 impl Log {
     fn open(directory: &Path) -> Result<Self, RecordError> {
         let files = file::segments(directory).map_err(|e| RecordError::file("list", directory, e))?;
-        let open = |path: PathBuf| match file::connect_read_only(&path) {
-            Ok(conn) => Ok((path, conn)),
-            Err(e) => Err(RecordError::sqlite("read", &path, e)),
+        let open = |path: PathBuf| {
+            let opened = file::connect_read_only(&path).and_then(|conn| {
+                show_later_columns(&conn)?;
+                Ok(conn)
+            });
+            match opened {
+                Ok(conn) => Ok((path, conn)),
+                Err(e) => Err(RecordError::sqlite("read", &path, e)),
+            }
         };
         Ok(Self { segments: files.into_iter().map(|file| open(file.path)).collect::<Result<_, _>>()? })
     }
@@ -306,7 +313,7 @@ impl Evidence {
         };
         let processes = named(&[("session", &["process"])]);
         let chunks = named(&[("payload", &["chunk"])]);
-        let request: &[&str] = &["kind", "statement", "policies", "facts", "detail"];
+        let request: &[&str] = &["kind", "statement", "policies", "facts", "detail", "masks", "error"];
         let words = named(&[("request", request), ("response", &["masks", "error"])]);
         let belongs = |record: &Proven| match record.table.as_str() {
             "session" => rows.contains(&record.seq.cast_signed()),

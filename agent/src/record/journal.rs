@@ -223,7 +223,8 @@ fn restore(
             Word::Text(text) => known.row(conn, ledger, Some(text))?,
         };
     }
-    rows::request_row(open, request, numbers, |values| ledger.append(conn, &REQUEST_TABLE, values)).map(drop)
+    rows::request_row(open, request, (numbers, rows::NOTHING), |values| ledger.append(conn, &REQUEST_TABLE, values))
+        .map(drop)
 }
 
 /// Removes the file of a writer that is gone, after what it held was committed.

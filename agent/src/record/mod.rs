@@ -4,7 +4,7 @@
 //! whatever waits as one transaction. A session that begins returns after its commit or, mostly, after one write to the
 //! intents beside the segment; from then on `kill -9` loses nothing. A request that may not go on before it is on the disk
 //! returns after one synced write to the journal, which is beside the segment as well. Power loss may cost what was
-//! committed in the last quarter of a second, and nobody waited for ([`Recorder::flush`] waits for the disk). Several
+//! committed in the last fortieth of a second, and nobody waited for ([`Recorder::flush`] waits for the disk). Several
 //! processes may write one store. Auditors read the views `sessions`, `statements`, `decisions` and `approvals`,
 //! which stay as they are when tables change; [`Store`] reads the same files without write access.
 
@@ -21,6 +21,7 @@ mod journal;
 mod ledger;
 mod opening;
 mod options;
+mod pairs;
 mod payload;
 mod process;
 pub mod proof;

@@ -145,21 +145,40 @@ impl Rows {
         Ok(())
     }
 
-    /// Adds a request. False when its session is not open here: then it must not go on either.
+    /// Adds a request, with what came back when that is known already. False when its session is not open here: then it
+    /// must not go on either.
     pub(super) fn request(
         &mut self,
         conn: &Connection,
         hot: &mut Hot<'_>,
         request: &RequestRecord,
+        answer: Option<&ResponseRecord>,
     ) -> rusqlite::Result<bool> {
         let Some(open) = self.open.get(&request.session).copied() else { return Ok(false) };
         let mut words = [None; 5];
         for (into, text) in words.iter_mut().zip(request.words()) {
             *into = self.words.row(conn, &mut self.ledger, text)?;
         }
+        let came_back = match answer {
+            Some(answer) => {
+                let took = open.since_start(answer.at).wrapping_sub(open.since_start(request.at));
+                let [status, rows, bytes, masked, masks, error] = self.came_back(conn, answer)?;
+                [took.into(), status, rows, bytes, masked, masks, error]
+            }
+            None => NOTHING,
+        };
         let add = |values: &[Value<'_>]| self.ledger.append_by(conn, &mut hot.request, &REQUEST, values);
-        request_row(open, &request.plain(), words, add)?;
+        request_row(open, &request.plain(), (words, came_back), add)?;
         Ok(true)
+    }
+
+    /// The columns that tell what came back, in whichever table.
+    fn came_back(&mut self, conn: &Connection, response: &ResponseRecord) -> rusqlite::Result<[Value<'static>; 6]> {
+        let masks = self.words.row(conn, &mut self.ledger, response.masks.as_deref())?;
+        let error = self.words.row(conn, &mut self.ledger, response.error.as_deref())?;
+        let masked = (response.masked > 0).then_some(response.masked);
+        let status = response.status.code();
+        Ok([status.into(), response.rows.into(), response.bytes.into(), masked.into(), masks.into(), error.into()])
     }
 
     /// Adds what came back. False when its session is not open here.
@@ -170,23 +189,13 @@ impl Rows {
         response: &ResponseRecord,
     ) -> rusqlite::Result<bool> {
         let Some(open) = self.open.get(&response.session).copied() else { return Ok(false) };
-        let masks = self.words.row(conn, &mut self.ledger, response.masks.as_deref())?;
-        let error = self.words.row(conn, &mut self.ledger, response.error.as_deref())?;
+        let [status, rows, bytes, masked, masks, error] = self.came_back(conn, response)?;
+        let at = open.since_start(response.at);
         self.ledger.append_by(
             conn,
             &mut hot.response,
             &RESPONSE,
-            &[
-                open.row.into(),
-                response.n.into(),
-                open.since_start(response.at).into(),
-                response.status.code().into(),
-                response.rows.into(),
-                response.bytes.into(),
-                (response.masked > 0).then_some(response.masked).into(),
-                masks.into(),
-                error.into(),
-            ],
+            &[open.row.into(), response.n.into(), at.into(), status, rows, bytes, masked, masks, error],
         )?;
         Ok(true)
     }
@@ -214,13 +223,17 @@ impl Rows {
     }
 }
 
-/// The row of a request; `words` are the numbers of [`RequestRecord::words`].
+/// What a row says of an answer that is not there yet.
+pub(super) const NOTHING: [Value<'static>; 7] = [Value::Null; 7];
+
+/// The row of a request, with the numbers of [`RequestRecord::words`] and what came back.
 pub(super) fn request_row<T>(
     open: Open,
     request: &PlainRequest<'_>,
-    [kind, statement, policies, facts, detail]: [Option<i64>; 5],
+    ([kind, statement, policies, facts, detail], came_back): ([Option<i64>; 5], [Value<'_>; 7]),
     add: impl FnOnce(&[Value<'_>]) -> T,
 ) -> T {
+    let [took, status, rows, bytes_in, masked, masks, error] = came_back;
     add(&[
         open.row.into(),
         request.n.into(),
@@ -235,6 +248,13 @@ pub(super) fn request_row<T>(
         detail.into(),
         request.approval.into(),
         request.parameters.into(),
+        took,
+        status,
+        rows,
+        bytes_in,
+        masked,
+        masks,
+        error,
     ])
 }
 

@@ -4,6 +4,7 @@
 //! segments, with the first four bytes of its leaf hash beside it as `mark`. An end is a row of its own. `head`, `tile`
 //! and `checkpoint` say what the log looked like; they can be made again from the ledger, but for the signatures.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::LazyLock;
@@ -18,12 +19,28 @@ pub(super) const APPLICATION_ID: i64 = 0x5341_4c59;
 
 /// Step `n` leads from `user_version` `n` to `n + 1`. Released steps never change; a new column goes last and may be
 /// null, so that rows from before keep their hash.
-pub(super) static STEPS: LazyLock<Vec<String>> = LazyLock::new(|| vec![tables(), MORE.to_owned()]);
+pub(super) static STEPS: LazyLock<Vec<String>> =
+    LazyLock::new(|| vec![tables(), PARAMETERS.to_owned(), ANSWERS.to_owned()]);
 
 /// What a request was run with, masked: seldom the same twice, so it stands with the request.
-const MORE: &str = "ALTER TABLE request ADD COLUMN parameters TEXT;";
+const PARAMETERS: &str = "ALTER TABLE request ADD COLUMN parameters TEXT;";
+/// What came back before the request was written stands in its row: one row and one leaf instead of two.
+const ANSWERS: &str = "ALTER TABLE request ADD COLUMN took_ns INTEGER; ALTER TABLE request ADD COLUMN status INTEGER;
+ALTER TABLE request ADD COLUMN rows INTEGER; ALTER TABLE request ADD COLUMN bytes_in INTEGER;
+ALTER TABLE request ADD COLUMN masked INTEGER; ALTER TABLE request ADD COLUMN masks INTEGER;
+ALTER TABLE request ADD COLUMN error INTEGER;
+CREATE INDEX request_masked ON request (session, n) WHERE masked IS NOT NULL;";
 /// Columns that came later than their table.
-const LATER: [(&str, &str); 1] = [("request", "parameters")];
+const LATER: [(&str, &str); 8] = [
+    ("request", "parameters"),
+    ("request", "took_ns"),
+    ("request", "status"),
+    ("request", "rows"),
+    ("request", "bytes_in"),
+    ("request", "masked"),
+    ("request", "masks"),
+    ("request", "error"),
+];
 
 /// One ledger table.
 #[derive(Debug, PartialEq, Eq)]
@@ -188,7 +205,9 @@ pub(crate) static EVENT: Table = Table {
     ],
 };
 /// A request with its decision. `n` numbers a session's requests from zero. `drift_ns` is how much more time went by since
-/// the session's start on the boot-time clock than on the wall clock: mostly nothing, so it takes no space. `kind`, `statement`, `facts`, `policies` and `detail` are `seq`s of `words`.
+/// the session's start on the boot-time clock than on the wall clock: mostly nothing, so it takes no space. `kind`, `statement`, `facts`, `policies`, `detail`, `masks` and `error` are `seq`s of
+/// `words`. From `took_ns` on it is what came back, when that was there in time: as [`RESPONSE`] has it, but for its length and
+/// when it came after the request.
 pub(crate) static REQUEST: Table = Table {
     code: 11,
     name: "request",
@@ -206,9 +225,17 @@ pub(crate) static REQUEST: Table = Table {
         ("detail", INT),
         ("approval", BLOB),
         ("parameters", TEXT),
+        ("took_ns", INT),
+        ("status", INT),
+        ("rows", INT),
+        ("bytes_in", INT),
+        ("masked", INT),
+        ("masks", INT),
+        ("error", INT),
     ],
 };
-/// What came back for a request. `status`: 0 done, 1 refused by the upstream with an error, 2 cut off.
+/// What came back for a request whose row says nothing of it. `status`: 0 done, 1 refused by the upstream with an error,
+/// 2 cut off.
 pub(crate) static RESPONSE: Table = Table {
     code: 12,
     name: "response",
@@ -354,6 +381,22 @@ pub(super) fn migrate(conn: &mut Connection, path: &Path, steps: &[String]) -> R
         tx.pragma_update(None, "user_version", known).map_err(failed)?;
     }
     tx.commit().map_err(failed)
+}
+
+/// Shows whoever reads a segment of an earlier layout the columns that came later: they are null.
+pub(super) fn show_later_columns(conn: &Connection) -> rusqlite::Result<()> {
+    let mut missing: BTreeMap<&str, String> = BTreeMap::new();
+    for (table, column) in LATER {
+        let sql = "SELECT count(*) FROM pragma_table_info(?, 'main') WHERE name = ?";
+        if !conn.query_row(sql, [table, column], |row| row.get::<_, bool>(0))? {
+            // Writing to a string cannot fail.
+            let _ = write!(missing.entry(table).or_default(), ", NULL AS {column}");
+        }
+    }
+    for (table, nulls) in missing {
+        conn.execute_batch(&format!("CREATE TEMP VIEW {table} AS SELECT *{nulls} FROM main.{table}"))?;
+    }
+    Ok(())
 }
 
 /// The layout of a segment, after checking that it is one of ours and not from a later version.

@@ -30,24 +30,24 @@ CREATE VIEW events AS SELECT
     p.attestation, v.protocol, v.dest_addr, v.dest_port, v.detail,
     v.first_ns, v.first_boot_ns, v.last_ns, v.last_boot_ns, v.session, v.data
   FROM event v LEFT JOIN process p ON p.seq = v.process;
--- One row a request, with its decision and what came back. `session` is the `seq` of a row of `sessions`.
+-- One row a request, with its decision and what came back, which is in the same row or in one of its own. `session` is the `seq` of a row of `sessions`.
 CREATE VIEW statements AS SELECT
     lower(substr(hex(s.id), 1, 8) || '-' || substr(hex(s.id), 9, 4) || '-' || substr(hex(s.id), 13, 4) || '-'
         || substr(hex(s.id), 17, 4) || '-' || substr(hex(s.id), 21)) AS session_id,
     r.n AS sequence, strftime('%Y-%m-%dT%H:%M:%fZ', r.time_ns / 1e9, 'unixepoch') AS time, r.time_ns, s.protocol,
     k.text AS kind, t.text AS statement,
     CASE r.decision WHEN 0 THEN 'allow' WHEN 1 THEN 'deny' WHEN 2 THEN 'would-deny' WHEN 3 THEN 'held' END AS decision,
-    a.rows, x.text AS error,
-    (a.boot_ns - (r.time_ns - s.started_ns + r.drift_ns)) / 1e6 AS duration_ms, o.text AS policies, f.text AS facts, d.text AS detail,
-    r.bytes AS bytes_out, a.bytes AS bytes_in, coalesce(a.masked, 0) AS masked, m.text AS masks,
-    CASE a.status WHEN 0 THEN 'done' WHEN 1 THEN 'error' WHEN 2 THEN 'cut' END AS status,
+    coalesce(r.rows, a.rows) AS rows, x.text AS error,
+    coalesce(r.took_ns, a.boot_ns - (r.time_ns - s.started_ns + r.drift_ns)) / 1e6 AS duration_ms, o.text AS policies, f.text AS facts, d.text AS detail,
+    r.bytes AS bytes_out, coalesce(r.bytes_in, a.bytes) AS bytes_in, coalesce(r.masked, a.masked, 0) AS masked,
+    m.text AS masks, CASE coalesce(r.status, a.status) WHEN 0 THEN 'done' WHEN 1 THEN 'error' WHEN 2 THEN 'cut' END AS status,
     lower(hex(r.approval)) AS approval_id, s.started_boot_ns + (r.time_ns - s.started_ns + r.drift_ns) AS boot_ns,
     p.workload, s.person, s.scope, s.target, s.dest_addr, s.dest_port, r.session, r.seq, r.parameters
   FROM request r JOIN session s ON s.seq = r.session JOIN process p ON p.seq = s.process
-    LEFT JOIN response a ON a.session = r.session AND a.n = r.n
+    LEFT JOIN response a ON r.status IS NULL AND a.session = r.session AND a.n = r.n
     LEFT JOIN words k ON k.seq = r.kind LEFT JOIN words t ON t.seq = r.statement
     LEFT JOIN words o ON o.seq = r.policies LEFT JOIN words f ON f.seq = r.facts LEFT JOIN words d ON d.seq = r.detail
-    LEFT JOIN words x ON x.seq = a.error LEFT JOIN words m ON m.seq = a.masks;
+    LEFT JOIN words x ON x.seq = coalesce(r.error, a.error) LEFT JOIN words m ON m.seq = coalesce(r.masks, a.masks);
 -- Everything that was decided: connections, requests, and what hooks of the kernel half refused.
 CREATE VIEW decisions AS
   SELECT started AS time, started_ns AS time_ns, 'session' AS source, id AS source_id, 'connect' AS action,

@@ -11,6 +11,7 @@ use super::command::{Command, Reply};
 use super::held::Held;
 use super::intents::Intent;
 use super::opening::{Opened, Place};
+use super::pairs::Pairs;
 use super::payload;
 use super::queue::Queue;
 use super::reserve::Reserve;
@@ -32,6 +33,7 @@ pub(super) struct Writer {
     offset: i64,
     /// Which of the batch were refused because their session is not open.
     refused: Vec<usize>,
+    pairs: Pairs,
     /// A damaged segment was set aside then.
     replaced: Option<Instant>,
     /// After the close: how often what waits is still tried.
@@ -69,6 +71,7 @@ impl Writer {
             held: Held::default(),
             offset: offset(),
             refused: Vec::new(),
+            pairs: Pairs::default(),
             replaced: None,
             tries: TRIES,
             lost: false,
@@ -298,6 +301,7 @@ impl Writer {
     fn transact(&mut self, batch: &[Command]) -> rusqlite::Result<()> {
         let (conn, rows) = (&self.live.conn, &mut self.rows);
         self.refused.clear();
+        self.pairs.find(batch);
         rows.start(conn)?;
         let mut hot = Hot::prepare(conn)?;
         let began = Instant::now();
@@ -319,7 +323,13 @@ impl Writer {
                     rows.end(conn, *id, end).map(|()| true)
                 }
                 Command::Event { event, .. } => rows.event(conn, event).map(|()| true),
-                Command::Request { request, .. } => rows.request(conn, &mut hot, request),
+                Command::Request { request, .. } => {
+                    rows.request(conn, &mut hot, request, self.pairs.response(batch, at))
+                }
+                // It stands with its request, if that was recorded.
+                Command::Response(_) if let Some(request) = self.pairs.other(at) => {
+                    Ok(!self.refused.contains(&request))
+                }
                 Command::Response(response) => rows.response(conn, &mut hot, response),
                 Command::Approval { approval, .. } => rows.approval(conn, approval).map(|()| true),
                 Command::Payload(piece) => payload::add(conn, rows, piece).map(|()| true),

@@ -347,9 +347,12 @@ impl Review {
     fn add_masked(&mut self, segment: &Segment) -> Result<(), StoreError> {
         let sql = format!(
             "SELECT {WHO}, m.text AS masks, total(a.masked) AS masked, count(*) AS count
-            FROM response a CROSS JOIN session s ON s.seq = a.session CROSS JOIN process p ON p.seq = s.process
-            LEFT JOIN words m ON m.seq = a.masks
-            WHERE a.masked IS NOT NULL AND s.started_ns + a.boot_ns >= ? AND s.started_ns + a.boot_ns < ?
+            FROM (SELECT a.session, s.started_ns + a.boot_ns AS at_ns, a.masked, a.masks
+                    FROM response a CROSS JOIN session s ON s.seq = a.session WHERE a.masked IS NOT NULL
+                UNION ALL SELECT r.session, r.time_ns + r.drift_ns + r.took_ns, r.masked, r.masks
+                    FROM request r WHERE r.masked IS NOT NULL) a
+            CROSS JOIN session s ON s.seq = a.session CROSS JOIN process p ON p.seq = s.process
+            LEFT JOIN words m ON m.seq = a.masks WHERE a.at_ns >= ? AND a.at_ns < ?
             GROUP BY p.workload, s.person, user, p.uid, p.unit, p.exe, a.masks"
         );
         segment.each(&sql, vec![self.since_ns.into(), self.until_ns.into()], |row| {

@@ -65,7 +65,8 @@ pub(super) fn statement_decided(decision: Decision) -> Sql {
 }
 
 /// Whether something was masked in the session `s`.
-pub(super) const MASKED: &str = "EXISTS (SELECT 1 FROM response a WHERE a.session = s.seq AND a.masked IS NOT NULL)";
+pub(super) const MASKED: &str = "(EXISTS (SELECT 1 FROM request r WHERE r.session = s.seq AND r.masked IS NOT NULL)
+    OR EXISTS (SELECT 1 FROM response a WHERE a.session = s.seq AND a.masked IS NOT NULL))";
 
 /// The columns `decided` and `masked` of the session `s`: only what the filter asks for is looked up.
 pub(super) fn extra_columns(filter: &Filter) -> Sql {

@@ -122,7 +122,9 @@ impl Segment {
             driver
         };
         if filter.masked && self.has_index("response_masked") {
-            drivers.push(also_late(Sql::new("SELECT session AS seq FROM response WHERE masked IS NOT NULL", [])));
+            let sql = "SELECT session AS seq FROM response WHERE masked IS NOT NULL
+                UNION ALL SELECT session FROM request WHERE masked IS NOT NULL";
+            drivers.push(also_late(Sql::new(sql, [])));
         }
         if let Some(decision) = filter.decision.filter(|decision| *decision != Decision::Allow)
             && ["session_decision", "session_end_outcome", "request_decision"].iter().all(|name| self.has_index(name))

@@ -8,7 +8,7 @@ use super::filter::{Filter, Sql};
 use super::found::{StatementRow, statement_row};
 use super::list::{Page, hex, json_list};
 use super::segments::{Segment, Store};
-use super::statements::{STATEMENT_TABLES, STATEMENT_WORDS, statement_columns};
+use super::statements::{STATEMENT_COLUMNS, STATEMENT_TABLES, STATEMENT_WORDS};
 
 /// So many of the newest statements are looked at before an index is asked, when every text has to be asked for the words.
 const FIRST: u32 = 500;
@@ -225,9 +225,8 @@ impl Query<'_> {
         self.conditions(&mut conditions);
         let missing = i64::try_from(self.wanted - rows.len()).unwrap_or(i64::MAX);
         conditions.values.push(missing.into());
-        let columns = statement_columns(segment);
         let sql = format!(
-            "SELECT {columns} FROM request r {STATEMENT_TABLES} {STATEMENT_WORDS}
+            "SELECT {STATEMENT_COLUMNS} FROM request r {STATEMENT_TABLES} {STATEMENT_WORDS}
             WHERE {} ORDER BY r.seq DESC LIMIT ?",
             conditions.text
         );
@@ -246,7 +245,7 @@ impl Query<'_> {
         sql.by("r.time_ns < ?", filter.until_ns);
         sql.by("r.decision = ?", filter.decision.map(|decision| i64::from(decision.code())));
         if filter.masked {
-            sql.and("a.masked IS NOT NULL", []);
+            sql.and("coalesce(r.masked, a.masked) IS NOT NULL", []);
         }
         if let Some(approved) = &self.approved {
             sql.and("r.approval IN (SELECT unhex(value) FROM json_each(?))", [approved.clone().into()]);

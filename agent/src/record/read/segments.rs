@@ -33,8 +33,6 @@ pub(super) struct Segment {
     path: PathBuf,
     /// Names of the indexes there are: what an older version wrote has fewer.
     indexes: HashSet<String>,
-    /// Columns of the table of requests.
-    columns: HashSet<String>,
 }
 
 impl Store {
@@ -153,19 +151,12 @@ impl Segment {
         if schema::version(&conn, path, schema::known())? == 0 {
             return Ok(None);
         }
+        schema::show_later_columns(&conn).map_err(|error| RecordError::sqlite("read", path, error))?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS);
-        let columns = HashSet::new();
-        let mut segment = Self { conn, path: path.to_owned(), indexes: HashSet::new(), columns };
-        let columns = "SELECT name FROM pragma_table_info('request')";
-        segment.columns = segment.rows(columns, Vec::new(), |row| row.get(0))?.into_iter().collect();
+        let mut segment = Self { conn, path: path.to_owned(), indexes: HashSet::new() };
         let names = "SELECT name FROM sqlite_schema WHERE type = 'index'";
         segment.indexes = segment.rows(names, Vec::new(), |row| row.get(0))?.into_iter().collect();
         Ok(Some(segment))
-    }
-
-    /// Whether requests have their parameters: the first layout had none.
-    pub(super) fn has_parameters(&self) -> bool {
-        self.columns.contains("parameters")
     }
 
     /// Whether there is such an index.

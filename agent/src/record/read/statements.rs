@@ -9,26 +9,25 @@ use super::list::Part;
 use super::segments::{Segment, Store};
 
 /// Columns of a statement, from `r`, `s`, `p`, `a` and the words.
-const STATEMENT_COLUMNS: &str = "s.id, r.n, r.time_ns, k.text AS kind, t.text AS statement,
+pub(super) const STATEMENT_COLUMNS: &str = "s.id, r.n, r.time_ns, k.text AS kind, t.text AS statement,
     CASE r.decision WHEN 0 THEN 'allow' WHEN 1 THEN 'deny' WHEN 2 THEN 'would-deny' ELSE 'held' END AS decision,
-    d.text AS detail, o.text AS policies, f.text AS facts, r.bytes AS bytes_out, a.bytes AS bytes_in, a.rows,
-    a.boot_ns - (r.time_ns - s.started_ns + r.drift_ns) AS duration_ns,
-    CASE a.status WHEN 0 THEN 'done' WHEN 1 THEN 'error' WHEN 2 THEN 'cut' END AS status,
-    x.text AS error, a.masked, m.text AS masks, r.approval, p.workload, s.person, s.scope, s.target, s.dest_addr,
-    s.dest_port, p.exe, p.uid, p.user, p.login_user, p.unit, r.seq, r.time_ns - s.started_ns + r.drift_ns AS boot_ns";
-
-/// The same, for a segment of its layout.
-pub(super) fn statement_columns(segment: &Segment) -> String {
-    let parameters = if segment.has_parameters() { "r.parameters" } else { "NULL AS parameters" };
-    format!("{STATEMENT_COLUMNS}, {parameters}")
-}
-/// What stands beside a request `r`, which leads: the order is its.
+    d.text AS detail, o.text AS policies, f.text AS facts, r.bytes AS bytes_out,
+    coalesce(r.bytes_in, a.bytes) AS bytes_in, coalesce(r.rows, a.rows) AS rows,
+    coalesce(r.took_ns, a.boot_ns - (r.time_ns - s.started_ns + r.drift_ns)) AS duration_ns,
+    CASE coalesce(r.status, a.status) WHEN 0 THEN 'done' WHEN 1 THEN 'error' WHEN 2 THEN 'cut' END AS status,
+    x.text AS error, coalesce(r.masked, a.masked) AS masked, m.text AS masks, r.approval, p.workload, s.person, s.scope, s.target, s.dest_addr,
+    s.dest_port, p.exe, p.uid, p.user, p.login_user, p.unit, r.seq, r.time_ns - s.started_ns + r.drift_ns AS boot_ns,
+    r.parameters";
+/// What stands beside a request `r`, which leads: the order is its. What came back is in its own row or in another.
 pub(super) const STATEMENT_TABLES: &str = "CROSS JOIN session s ON s.seq = r.session
-    CROSS JOIN process p ON p.seq = s.process LEFT JOIN response a ON a.session = r.session AND a.n = r.n";
+    CROSS JOIN process p ON p.seq = s.process
+    LEFT JOIN response a ON r.status IS NULL AND a.session = r.session AND a.n = r.n";
 /// The texts that requests and responses name.
 pub(super) const STATEMENT_WORDS: &str = "LEFT JOIN words k ON k.seq = r.kind LEFT JOIN words t ON t.seq = r.statement
     LEFT JOIN words o ON o.seq = r.policies LEFT JOIN words f ON f.seq = r.facts
-    LEFT JOIN words d ON d.seq = r.detail LEFT JOIN words x ON x.seq = a.error LEFT JOIN words m ON m.seq = a.masks";
+    LEFT JOIN words d ON d.seq = r.detail 
+    LEFT JOIN words x ON x.seq = coalesce(r.error, a.error)
+    LEFT JOIN words m ON m.seq = coalesce(r.masks, a.masks)";
 
 /// Some statements of a session.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,9 +46,8 @@ impl Store {
         for (at, part) in parts.iter().enumerate() {
             let Some(segment) = self.segment(part.index)? else { continue };
             let missing = i64::try_from(wanted - rows.len()).unwrap_or(i64::MAX);
-            let columns = statement_columns(&segment);
             let sql = format!(
-                "SELECT {columns} FROM request r {STATEMENT_TABLES} {STATEMENT_WORDS} WHERE r.session = ? AND r.n >= ?
+                "SELECT {STATEMENT_COLUMNS} FROM request r {STATEMENT_TABLES} {STATEMENT_WORDS} WHERE r.session = ? AND r.n >= ?
                 ORDER BY r.n LIMIT ?"
             );
             let values = vec![part.seq.into(), from.cast_signed().into(), missing.into()];

@@ -11,7 +11,7 @@ use super::found::{ApprovalRow, EventRow, SessionRow, StatementRow, event_row, s
 use super::list::{SESSION_COLUMNS, SESSION_TABLES};
 use super::one::{APPROVAL_COLUMNS, step};
 use super::segments::{Segment, Store};
-use super::statements::{STATEMENT_TABLES, STATEMENT_WORDS, statement_columns};
+use super::statements::{STATEMENT_COLUMNS, STATEMENT_TABLES, STATEMENT_WORDS};
 
 /// Records looked at in one step, so that a burst does not take all memory.
 const STEP: i64 = 4096;
@@ -204,7 +204,7 @@ impl Step<'_> {
         let mut sql = self.within("r.seq");
         self.statement(&mut sql);
         let tables = format!("request r {STATEMENT_TABLES} {STATEMENT_WORDS}");
-        let columns = format!("{}, r.seq AS at", statement_columns(self.segment));
+        let columns = format!("{STATEMENT_COLUMNS}, r.seq AS at");
         self.add(&columns, &tables, sql, |row| Ok(Followed::Statement(statement_row(row)?)))
     }
 
@@ -217,14 +217,14 @@ impl Step<'_> {
             "response a CROSS JOIN request r ON r.session = a.session AND r.n = a.n
             CROSS JOIN session s ON s.seq = r.session CROSS JOIN process p ON p.seq = s.process {STATEMENT_WORDS}"
         );
-        let columns = format!("{}, a.seq AS at", statement_columns(self.segment));
+        let columns = format!("{STATEMENT_COLUMNS}, a.seq AS at");
         self.add(&columns, &tables, sql, |row| Ok(Followed::Response(statement_row(row)?)))
     }
 
     fn statement(&self, sql: &mut Sql) {
         sql.by("r.decision = ?", self.filter.decision.map(|decision| i64::from(decision.code())));
         if self.filter.masked {
-            sql.and("a.masked IS NOT NULL", []);
+            sql.and("coalesce(r.masked, a.masked) IS NOT NULL", []);
         }
         let stands = "(SELECT z.state FROM approval z WHERE z.id = r.approval ORDER BY z.seq DESC LIMIT 1) = ?";
         sql.by(stands, self.filter.approval.map(|state| state.as_str().to_owned()));

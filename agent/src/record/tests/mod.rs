@@ -1,9 +1,10 @@
 //! The store as its users meet it: what returned is there, whoever is killed, reads or writes at the same time.
 
+mod answers;
 mod crash;
 mod damage;
 mod roundtrip;
-mod segments;
+pub(crate) mod segments;
 mod store;
 mod tamper;
 

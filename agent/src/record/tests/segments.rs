@@ -17,7 +17,7 @@ use crate::record::{
     Timestamps, file, writers,
 };
 
-pub(super) fn request(session: SessionId, n: u64) -> RequestRecord {
+pub(crate) fn request(session: SessionId, n: u64) -> RequestRecord {
     RequestRecord {
         session,
         n,
@@ -34,7 +34,7 @@ pub(super) fn request(session: SessionId, n: u64) -> RequestRecord {
     }
 }
 
-pub(super) fn response(session: SessionId, n: u64) -> ResponseRecord {
+pub(crate) fn response(session: SessionId, n: u64) -> ResponseRecord {
     ResponseRecord {
         session,
         n,

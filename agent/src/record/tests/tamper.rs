@@ -41,6 +41,14 @@ fn fill(state_dir: &Path, segments: u64) {
                     recorder.request(request(session, n), Durability::Batched).await.unwrap();
                     recorder.response(response(session, n)).await.unwrap();
                 }
+                // What comes back later has rows of its own.
+                for n in 100..200 {
+                    recorder.request(request(session, n), Durability::Batched).await.unwrap();
+                }
+                recorder.flush().await.unwrap();
+                for n in 100..200 {
+                    recorder.response(response(session, n)).await.unwrap();
+                }
                 recorder.end(session, end(Outcome::Completed)).await.unwrap();
             }
             recorder.flush().await.unwrap();
@@ -118,6 +126,7 @@ type Deed = (&'static str, fn(&Connection) -> i64, Damage);
 const DEEDS: &[Deed] = &[
     ("a statement is changed", |c| set(c, "words", "text = 'SELECT 1'"), Damage::Edited),
     ("a count of rows is changed", |c| set(c, "response", "rows = 4"), Damage::Edited),
+    ("what came back is changed", |c| set(c, "request", "masked = 2"), Damage::Edited),
     ("a decision is changed", |c| set(c, "request", "decision = 1"), Damage::Edited),
     ("an outcome is changed", |c| set(c, "session_end", "outcome = 'denied'"), Damage::Edited),
     ("a time is changed", |c| set(c, "request", "time_ns = time_ns + 1"), Damage::Edited),
