@@ -42,6 +42,14 @@ impl Talk<'_> {
             Fate::Swallow => {}
             Fate::Instead(instead) => client.extend_from_slice(instead),
         }
+        if matches!(message, Backend::BindComplete)
+            && let Some(number) = answer.request
+        {
+            self.portals.settle(number, self.shelf.changes());
+        }
+        if let Backend::Parameter(parameter) = message {
+            self.doubt(parameter.name);
+        }
         if answer.done
             && let Some(open) = answer.request.and_then(|number| self.ledger.finish(number))
         {
@@ -57,11 +65,15 @@ impl Talk<'_> {
             }
         }
         if let Backend::Ready(status) = message {
-            self.naming.ready(*status, std::mem::take(&mut self.taken_back));
-            self.transactions += u64::from(before == ReadyStatus::Idle && *status != ReadyStatus::Idle);
+            let unrun = self.portals.unrun(self.session.oldest());
+            if before == ReadyStatus::Idle && *status != ReadyStatus::Idle {
+                self.transactions += 1;
+                self.block_changes = self.shelf.changes();
+            }
             if *status == ReadyStatus::Idle {
                 self.rest();
             }
+            self.record_unrun(unrun).await?;
         }
         self.session.inject(client, own);
         self.hand_on(false).await
@@ -178,9 +190,6 @@ impl Talk<'_> {
         open.rows += rows;
         open.completed += 1;
         (open.masks, open.copies) = (None, false);
-        if tag.ends_transaction() {
-            self.taken_back = tag.command() == b"ROLLBACK";
-        }
         self.tally.rows(rows);
     }
 
@@ -199,13 +208,13 @@ impl Talk<'_> {
     /// What running it did is done.
     fn settle(&mut self, open: &Open) {
         let meaning = &open.meaning;
-        if !meaning.settings.is_empty() {
-            let changes = open.error.is_none().then_some(meaning.settings.as_slice());
-            self.naming.answered(changes, meaning.outputs.len() <= 1);
+        let worked = open.error.is_none();
+        self.naming.answered(&meaning.settings, worked);
+        if !worked || !meaning.settings.is_empty() {
             self.settle_names();
         }
-        if meaning.transactions.len() > 1 || meaning.transactions.iter().any(muddles) {
-            self.naming.muddle();
+        if worked && !meaning.deeds.is_empty() {
+            self.portals.settle(open.number(), self.shelf.changes());
         }
         if meaning.changes_catalog {
             self.shelf.changed();
@@ -215,8 +224,16 @@ impl Talk<'_> {
 
     /// It was never run.
     fn forget(&mut self, open: &Open) {
-        if !open.meaning.settings.is_empty() {
-            self.naming.answered(None, true);
+        self.naming.answered(&open.meaning.settings, false);
+        self.settle_names();
+    }
+
+    /// The server told of a setting: where it is another than was thought, it has to be asked again.
+    fn doubt(&mut self, name: &[u8]) {
+        let concerns = [&b"standard_conforming_strings"[..], b"client_encoding", b"session_authorization"];
+        if concerns.contains(&name) {
+            self.naming.doubt();
+            self.settle_names();
         }
     }
 
@@ -228,6 +245,11 @@ impl Talk<'_> {
         // Only now others see it.
         if std::mem::take(&mut self.changed_catalog) {
             self.shelf.changed();
+        }
+        self.naming.rest();
+        self.portals.rest(self.session.oldest());
+        if !self.naming.is_certain() {
+            self.settle_names();
         }
         self.approved.clear();
         self.block_changed = false;
@@ -241,11 +263,6 @@ impl Talk<'_> {
             Ok(()) | Err(_) => Ok(()),
         }
     }
-}
-
-/// What goes back within a transaction takes settings with it, and nobody says which.
-fn muddles(transaction: &crate::protocol::postgres::sql::Transaction) -> bool {
-    matches!(transaction, crate::protocol::postgres::sql::Transaction::RollbackTo(_))
 }
 
 /// A message that cannot be masked is not passed.

@@ -17,6 +17,7 @@ use lru::LruCache;
 use super::{
     fault::{Fault, Who},
     meaning::Meaning,
+    naming::Said,
     protection::Protection,
     upstream::Upstream,
 };
@@ -26,7 +27,7 @@ use crate::{
     protocol::postgres::{
         Backend, Frame, Framer, ProtocolError,
         query::{Status, put_query},
-        sql::{Catalog, CatalogError, Question, Reading, TEMPORARIES},
+        sql::{Catalog, CatalogError, Name, Path, Question, Quoting, Reading, TEMPORARIES},
     },
 };
 
@@ -69,6 +70,8 @@ pub(super) struct Known {
     pub(super) catalog: Catalog,
     pub(super) protection: Protection,
     meanings: Mutex<LruCache<Box<[u8]>, Arc<Meaning>>>,
+    /// What names mean in them.
+    names: Option<(Path, Option<Name>)>,
     changes: u64,
     at: Instant,
 }
@@ -78,6 +81,10 @@ pub(super) struct Read {
     catalog: Catalog,
     /// Temporary relations of the session: in no catalog.
     pub(super) temporary: Vec<String>,
+    /// Whether the transaction it was read in sees the database as it was when it began.
+    pub(super) looks_back: bool,
+    /// What names meant to who read it, where that was certain.
+    pub(super) names: Option<(Path, Option<Name>)>,
     /// Messages that came meanwhile, and are not about it.
     pub(super) beside: Vec<u8>,
 }
@@ -91,13 +98,6 @@ pub(super) enum Unread {
     Catalog(#[from] CatalogError),
     #[error("the server refused: {0}")]
     Refused(String),
-}
-
-impl Read {
-    /// The path a session of this role begins with.
-    pub(super) fn search_path(&self) -> Option<&str> {
-        self.catalog.search_path()
-    }
 }
 
 impl Default for Catalogs {
@@ -154,7 +154,13 @@ impl Shelf {
 impl Known {
     /// Nothing is known of the database.
     pub(super) fn nothing(classes: Arc<Classes>, target: Arc<Target>) -> Arc<Self> {
-        let read = Read { catalog: Catalog::default(), temporary: Vec::new(), beside: Vec::new() };
+        let read = Read {
+            catalog: Catalog::default(),
+            temporary: Vec::new(),
+            looks_back: false,
+            names: None,
+            beside: Vec::new(),
+        };
         Self::of(read, 0, classes, target)
     }
 
@@ -162,7 +168,12 @@ impl Known {
     pub(super) fn of(read: Read, changes: u64, classes: Arc<Classes>, target: Arc<Target>) -> Arc<Self> {
         let protection = Protection::of(classes, target, &read.catalog);
         let meanings = Mutex::new(LruCache::new(MEANINGS));
-        Arc::new(Self { catalog: read.catalog, protection, meanings, changes, at: Instant::now() })
+        Arc::new(Self { catalog: read.catalog, protection, meanings, names: read.names, changes, at: Instant::now() })
+    }
+
+    /// Whether meanings that are kept here are those of a session with these names.
+    pub(super) fn is_for(&self, (path, user): (&Path, Option<&Name>)) -> bool {
+        self.names.as_ref().is_some_and(|names| (&names.0, names.1.as_ref()) == (path, user))
     }
 
     /// The meaning of a text to a session with the names it began with.
@@ -198,16 +209,88 @@ async fn ask(server: &mut Upstream, framer: &mut Framer, status: Status) -> Resu
         Status::Block => ("SAVEPOINT sallyport_catalog", "ROLLBACK TO sallyport_catalog; RELEASE sallyport_catalog"),
         Status::Idle | Status::Failed => ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "ROLLBACK"),
     };
-    let mut queries = vec![(None, format!("{begin}; {SETTINGS}"))];
-    queries.extend(Question::ALL.map(|question| (Some(question), question.sql().to_owned())));
-    queries.push((None, TEMPORARIES.to_owned()));
-    queries.push((None, end.to_owned()));
-    for (_, query) in &queries {
+    let mut queries = vec![(Ask::Nothing, format!("{ISOLATION}; {begin}; {SETTINGS}"))];
+    queries.extend(Question::ALL.map(|question| (Ask::Catalog(question), question.sql().to_owned())));
+    queries.push((Ask::Temporaries, TEMPORARIES.to_owned()));
+    queries.push((Ask::Nothing, end.to_owned()));
+    let (mut reading, mut temporary) = (Reading::default(), Vec::new());
+    let mut isolation = None;
+    let beside = converse(server, framer, &queries, |ask, cells| {
+        match ask {
+            Ask::Catalog(question) => reading.row(*question, cells)?,
+            Ask::Temporaries => temporary.extend(cells.iter().flatten().map(|name| (*name).to_owned())),
+            Ask::Nothing => isolation = cells.first().copied().flatten().map(str::to_owned),
+        }
+        Ok(())
+    })
+    .await?;
+    let looks_back = isolation.as_deref().is_none_or(looks_back);
+    Ok(Read { catalog: reading.finish(), temporary, looks_back, names: None, beside })
+}
+
+/// What an answer's rows are.
+enum Ask {
+    Catalog(Question),
+    Temporaries,
+    Nothing,
+}
+
+/// Words that nobody can give another meaning, and that make no transaction look at anything.
+const NAMES: &str = "SHOW search_path; SHOW role; SHOW session_authorization; SHOW standard_conforming_strings;
+    SHOW client_encoding";
+const ISOLATION: &str = "SHOW transaction_isolation";
+
+fn looks_back(isolation: &str) -> bool {
+    !matches!(isolation, "read committed" | "read uncommitted")
+}
+
+/// Asks what names mean and how texts are read, over a session that is at rest. With messages that came meanwhile.
+pub(super) async fn names(server: &mut Upstream, framer: &mut Framer) -> Result<(Said, Vec<u8>), Fault> {
+    let mut told: Vec<Option<String>> = Vec::new();
+    let queries = [((), NAMES.to_owned())];
+    let asked = converse(server, framer, &queries, |(), cells| {
+        told.push(cells.first().copied().flatten().map(str::to_owned));
+        Ok(())
+    });
+    let beside = match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(Ok(beside)) => beside,
+        Ok(Err(Unread::Fault(fault))) => return Err(fault),
+        // Nothing is known then, and nothing is read by it.
+        Ok(Err(Unread::Catalog(_) | Unread::Refused(_))) => Vec::new(),
+        Err(_) => return Err(Fault::Server(std::io::ErrorKind::TimedOut.into())),
+    };
+    Ok((said(&told), beside))
+}
+
+fn said(told: &[Option<String>]) -> Said {
+    let at = |place: usize| told.get(place).and_then(Option::as_deref);
+    // In another encoding, what is not ASCII says nothing here.
+    let path = at(0).filter(|path| path.is_ascii() || at(4) == Some("UTF8")).map_or(Path::Unknown, Path::of);
+    let user = match at(1) {
+        Some("none") => at(2),
+        role => role,
+    };
+    Said {
+        path,
+        user: user.filter(|user| user.is_ascii() || at(4) == Some("UTF8")).map(Name::from),
+        quoting: if at(3) == Some("on") { Quoting::Standard } else { Quoting::Backslash },
+        encoding: at(4).unwrap_or("unknown").into(),
+    }
+}
+
+/// Sends queries, and shows each row of their answers. Gives back messages that came meanwhile and are not about them.
+async fn converse<Q>(
+    server: &mut Upstream,
+    framer: &mut Framer,
+    queries: &[(Q, String)],
+    mut row: impl FnMut(&Q, &[Option<&str>]) -> Result<(), CatalogError>,
+) -> Result<Vec<u8>, Unread> {
+    for (_, query) in queries {
         put_query(server.own(), query.as_bytes());
     }
-    let (mut reading, mut temporary, mut beside) = (Reading::default(), Vec::new(), Vec::new());
+    let mut beside = Vec::new();
     let mut failed: Option<Unread> = None;
-    for (question, query) in &queries {
+    for (question, _) in queries {
         loop {
             let protocol = |error: ProtocolError| Fault::Protocol(Who::Server, error);
             let Some(frame) = framer.next(server.input()).map_err(protocol)? else {
@@ -222,20 +305,12 @@ async fn ask(server: &mut Upstream, framer: &mut Framer, status: Status) -> Resu
             let Frame::Message { tag, body, bytes } = frame else {
                 return Err(protocol(ProtocolError::OutOfTurn).into());
             };
-            #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else says anything of the catalog")]
+            #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else says anything of what was asked")]
             let done = match Backend::decode(tag, body).map_err(protocol)? {
-                Backend::Row(row) => {
+                Backend::Row(cells) if failed.is_none() => {
                     let cells: Vec<Option<&str>> =
-                        row.cells().map(|cell| cell.map(|cell| std::str::from_utf8(cell).unwrap_or("\0"))).collect();
-                    match question {
-                        Some(question) if failed.is_none() => {
-                            failed = reading.row(*question, &cells).err().map(Unread::from);
-                        }
-                        None if *query == TEMPORARIES => {
-                            temporary.extend(cells.into_iter().flatten().map(str::to_owned));
-                        }
-                        Some(_) | None => {}
-                    }
+                        cells.cells().map(|cell| cell.map(|cell| std::str::from_utf8(cell).unwrap_or("\0"))).collect();
+                    failed = row(question, &cells).err().map(Unread::from);
                     false
                 }
                 Backend::Error(report) => {
@@ -255,8 +330,5 @@ async fn ask(server: &mut Upstream, framer: &mut Framer, status: Status) -> Resu
             }
         }
     }
-    match failed {
-        Some(error) => Err(error),
-        None => Ok(Read { catalog: reading.finish(), temporary, beside }),
-    }
+    failed.map_or(Ok(beside), Err)
 }

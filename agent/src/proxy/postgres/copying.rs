@@ -47,17 +47,14 @@ pub(super) fn options(copied: &Copied, encoding: &str) -> Option<Options> {
 }
 
 impl Talk<'_> {
-    fn encoding(&self) -> String {
-        let encoding = self.session.parameter(b"client_encoding").unwrap_or(b"UTF8");
-        String::from_utf8_lossy(encoding).into_owned()
-    }
-
     /// Why what a request copies to the client cannot be masked, where it has to be.
     pub(super) fn uncopiable(&mut self, meaning: &Meaning, verdict: &Arc<Verdict>) -> Option<Refused> {
-        let encoding = self.encoding();
+        let encoding = self.naming.encoding().cloned();
         for (copied, output) in meaning.copied.iter().zip(&meaning.outputs) {
             let Some(copied) = copied else { continue };
-            if options(copied, &encoding).is_none() && self.looks_into(Some(output)) {
+            if encoding.as_deref().and_then(|encoding| options(copied, encoding)).is_none()
+                && self.looks_into(Some(output))
+            {
                 let text = "this COPY is written in a way that cannot be masked; leave its options out, or use SELECT";
                 return Some(Refused::by_us(verdict, text.to_owned()));
             }
@@ -70,13 +67,14 @@ impl Talk<'_> {
         let Some(open) = number.and_then(|number| self.ledger.open(number)) else { return Ok(()) };
         open.copies = true;
         let (meaning, at, sent) = (Arc::clone(&open.meaning), open.completed, open.changes);
+        let encoding = open.encoding.clone();
         let moved = self.has_moved(&meaning, sent);
         let (output, copied) =
             (meaning.outputs.get(at).filter(|_| !moved), meaning.copied.get(at).and_then(Option::as_ref));
         if !self.looks_into(if moved { Some(&Output::Undecided) } else { output }) {
             return Ok(());
         }
-        let options = copied.and_then(|copied| options(copied, &self.encoding()));
+        let options = copied.zip(encoding).and_then(|(copied, encoding)| options(copied, &encoding));
         let (Some(copied), Some(options)) = (copied, options) else { return Err(Fault::Uncopiable) };
         options.agree(response)?;
         let count = response.columns.count();

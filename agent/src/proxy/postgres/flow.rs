@@ -171,6 +171,10 @@ impl Flow<'_> {
                 Step::Taken => self.client.take(consumed),
                 Step::Later => self.later = true,
                 Step::Held => {}
+                Step::Names => {
+                    let beside = self.talk.ask_names(&mut self.server, &mut self.backend).await?;
+                    self.client.out().extend_from_slice(&beside);
+                }
                 Step::Catalog => {
                     let beside = self.talk.read_catalog(&mut self.server, &mut self.backend).await?;
                     self.client.out().extend_from_slice(&beside);

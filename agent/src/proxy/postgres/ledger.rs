@@ -25,6 +25,8 @@ pub(super) struct Open {
     pub(super) meaning: Arc<Meaning>,
     /// How many changes of the database's catalog there were when it was sent; none, if it was read by an older one.
     pub(super) changes: Option<u64>,
+    /// How texts were encoded then, where it is certain.
+    pub(super) encoding: Option<Arc<str>>,
     /// What is done to the rows that come now.
     pub(super) masks: Option<Arc<Masks>>,
     /// What is done to the data that is copied now.
@@ -41,6 +43,13 @@ pub(super) struct Open {
     pub(super) masked: u64,
     /// The server's error, masked.
     pub(super) error: Option<Arc<str>>,
+}
+
+impl Open {
+    /// Its number in the session.
+    pub(super) fn number(&self) -> Number {
+        self.number
+    }
 }
 
 impl Ledger {
@@ -64,6 +73,7 @@ impl Ledger {
             n,
             meaning,
             changes: None,
+            encoding: None,
             masks,
             copying: None,
             copies: false,
@@ -75,10 +85,11 @@ impl Ledger {
         });
     }
 
-    /// The request that was begun last was sent after so many changes of the catalog it was read by.
-    pub(super) fn sent(&mut self, changes: Option<u64>) {
+    /// The request that was begun last was sent after so many changes of the catalog it was read by, with texts in this
+    /// encoding.
+    pub(super) fn sent(&mut self, changes: Option<u64>, encoding: Option<Arc<str>>) {
         if let Some(open) = self.open.back_mut() {
-            open.changes = changes;
+            (open.changes, open.encoding) = (changes, encoding);
         }
     }
 

@@ -15,6 +15,8 @@ pub(super) struct Matter {
     pub(super) values: usize,
     /// The same values, as they are recorded.
     written: Option<String>,
+    /// How many changes of the catalog there had been when its portal was certainly made by that meaning, if it is one.
+    pub(super) changes: Option<Option<u64>>,
     /// Whether it only prepares what another message runs.
     pub(super) prepares: bool,
 }
@@ -22,7 +24,7 @@ pub(super) struct Matter {
 impl Matter {
     /// A text without values.
     pub(super) fn of(meaning: Arc<Meaning>, prepares: bool) -> Self {
-        Self { meaning, values: 0, written: None, prepares }
+        Self { meaning, values: 0, written: None, changes: None, prepares }
     }
 
     /// Constants of the text and parameters, as they are recorded.
@@ -44,13 +46,13 @@ impl Talk<'_> {
             Request::Parse(parse) => Matter::of(self.meaning(parse.sql)?, true),
             Request::Bind { bind, statement } => {
                 let statement = statement.as_ref().ok_or(Unready::Missing)?;
-                let meaning = self.meaning(&statement.sql)?;
+                let meaning = self.meaning_of_kept(&statement.sql)?;
                 let values = bind.parameters.iter().flatten().map(<[u8]>::len).sum();
-                Matter { meaning, values, written: None, prepares: true }
+                Matter { meaning, values, written: None, changes: None, prepares: true }
             }
             Request::Execute { portal, .. } => {
                 let portal = portal.as_ref().ok_or(Unready::Missing)?;
-                let meaning = self.meaning(portal.sql())?;
+                let (meaning, changes) = self.meaning_of_portal(portal)?;
                 let bind = portal.bind();
                 let values = bind.iter().flat_map(|bind| bind.parameters.iter()).flatten().map(<[u8]>::len).sum();
                 let protection = &self.private.as_ref().unwrap_or(&self.known).protection;
@@ -58,7 +60,7 @@ impl Talk<'_> {
                 let written = written.map(|bind| {
                     parameters::written(&bind, portal.statement.as_deref(), &meaning.parameters, protection)
                 });
-                Matter { meaning, values, written, prepares: false }
+                Matter { meaning, values, written, changes: Some(changes), prepares: false }
             }
             Request::Replication { command } => {
                 Matter::of(Arc::new(Meaning::unknown(&self.database, command, "replication", "replication")), false)

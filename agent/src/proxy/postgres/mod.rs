@@ -19,6 +19,7 @@ mod naming;
 mod opening;
 mod parameters;
 mod plain;
+mod portals;
 mod protection;
 mod reading;
 mod setting;

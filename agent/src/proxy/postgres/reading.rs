@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::{
     catalogs::{self, Known, LONGEST, Unread},
     meaning::{Meaning, Place},
+    naming,
     talk::Talk,
     template,
     upstream::Upstream,
@@ -14,7 +15,7 @@ use super::{
 use crate::protocol::postgres::{
     Framer,
     query::Status,
-    session::{Deed as Done, Effect, Found},
+    session::{Deed as Done, Effect, Found, Portal},
     sql::{self, Deed, Quoting, Use},
 };
 
@@ -30,6 +31,8 @@ const NESTED: u8 = 4;
 pub(super) enum Unready {
     /// The catalog has to be read first.
     Catalog,
+    /// The server has to be asked first what names mean and how texts are read.
+    Names,
     /// An answer of the server has to come first.
     Answer,
     /// It uses a statement or cursor that nobody was seen to make.
@@ -42,6 +45,23 @@ impl Talk<'_> {
         self.meaning_of(sql, 0)
     }
 
+    /// What a text means that was prepared before, perhaps when texts were read in another way.
+    pub(super) fn meaning_of_kept(&mut self, sql: &[u8]) -> Result<Arc<Meaning>, Unready> {
+        if self.naming.is_mixed() && !naming::is_plain(sql) { Err(Unready::Missing) } else { self.meaning(sql) }
+    }
+
+    /// What a portal gives that is run: what it gave when it was made. With how many changes of the catalog there had been
+    /// when that was certain.
+    pub(super) fn meaning_of_portal(&mut self, portal: &Portal) -> Result<(Arc<Meaning>, Option<u64>), Unready> {
+        let (now, named) = (Some(self.shelf.changes()), self.naming.changes());
+        let made = self.portals.get(portal.made_by, &portal.name).ok_or(Unready::Missing)?;
+        if made.named.is_some_and(|before| before != named) {
+            return Err(Unready::Missing);
+        }
+        made.unrun = false;
+        Ok((Arc::clone(&made.meaning), made.changes(now)))
+    }
+
     fn meaning_of(&mut self, sql: &[u8], nested: u8) -> Result<Arc<Meaning>, Unready> {
         let meaning = self.plain_meaning(sql)?;
         if meaning.uses.is_empty() {
@@ -52,20 +72,23 @@ impl Talk<'_> {
         }
         let mut named = Vec::new();
         for (at, name) in &meaning.uses {
-            if let Use::Fetch { only_moves: true, .. } = name {
-                continue;
-            }
             let text: Box<[u8]> = match (made_before(&meaning, *at, name), name) {
                 (Made::Text(text), _) => text.into(),
                 (Made::Gone, _) => return Err(Unready::Missing),
                 (Made::Untouched, Use::Execute { name, .. }) => match self.session.statement(name.as_bytes()) {
+                    Found::Known(kept) if self.naming.is_mixed() && !naming::is_plain(&kept.sql) => {
+                        return Err(Unready::Missing);
+                    }
                     Found::Known(statement) => statement.sql.clone(),
                     Found::Missing => return Err(Unready::Missing),
                     Found::Unsettled => return Err(Unready::Answer),
                 },
                 (Made::Untouched, Use::Fetch { name, .. } | Use::Current(name)) => {
                     match self.session.portal(name.as_bytes()) {
-                        Found::Known(portal) => portal.sql().into(),
+                        Found::Known(portal) => {
+                            named.push((*at, self.meaning_of_portal(&portal)?.0));
+                            continue;
+                        }
                         Found::Missing => return Err(Unready::Missing),
                         Found::Unsettled => return Err(Unready::Answer),
                     }
@@ -84,15 +107,18 @@ impl Talk<'_> {
             return Err(Unready::Answer);
         }
         let stale = self.is_stale();
-        if let Some(known) = self.texts.get(sql).filter(|known| !known.touches || !stale) {
+        let certain = self.naming.is_certain();
+        if let Some(known) = self.texts.get(sql).filter(|known| !known.touches || !stale && certain) {
             return Ok(Arc::clone(known));
         }
-        let plain = self.naming.is_plain() && self.private.is_none();
-        let quoting = match self.session.parameter(b"standard_conforming_strings") {
-            Some(b"off") => Quoting::Backslash,
-            Some(_) | None => Quoting::Standard,
-        };
-        let shared = plain && quoting == Quoting::Standard;
+        let quoting = self.naming.quoting();
+        if quoting.is_none() && self.naming.has_doubtful_texts() && !naming::is_plain(sql) {
+            self.ask_first(Unready::Names)?;
+        }
+        let shared = self.private.is_none()
+            && quoting != Some(Quoting::Backslash)
+            && (quoting.is_some() || naming::is_plain(sql))
+            && self.naming.plain().is_some_and(|names| self.known.is_for(names));
         if let Some(known) = self.known.meaning(sql).filter(|known| shared && (!known.touches || !stale)) {
             return Ok(self.remembered(sql, known));
         }
@@ -106,14 +132,11 @@ impl Talk<'_> {
             return Ok(Arc::new(meaning));
         }
         let meaning = self.read(sql, quoting);
+        if meaning.touches && !certain {
+            self.ask_first(Unready::Names)?;
+        }
         if meaning.touches && stale && self.may_read() {
-            if self.session.at_rest() {
-                return Err(Unready::Catalog);
-            }
-            if !self.session.idle() {
-                self.session.urge();
-                return Err(Unready::Answer);
-            }
+            self.ask_first(Unready::Catalog)?;
         }
         let meaning = Arc::new(meaning);
         match cut.filter(|cut| shared && meaning.has_constants(&cut.constants)) {
@@ -130,6 +153,19 @@ impl Talk<'_> {
         Ok(self.remembered(sql, meaning))
     }
 
+    /// Says that the server has to be asked before going on, where that is possible.
+    fn ask_first(&mut self, what: Unready) -> Result<(), Unready> {
+        if self.session.at_rest() {
+            // Nothing is run in a transaction that failed.
+            return if self.session.status() == Status::Failed { Ok(()) } else { Err(what) };
+        }
+        if self.session.idle() {
+            return Ok(());
+        }
+        self.session.urge();
+        Err(Unready::Answer)
+    }
+
     fn remembered(&mut self, sql: &[u8], meaning: Arc<Meaning>) -> Arc<Meaning> {
         if sql.len() <= LONGEST {
             if self.texts.len() >= MOST_KNOWN {
@@ -140,12 +176,10 @@ impl Talk<'_> {
         meaning
     }
 
-    fn read(&self, sql: &[u8], quoting: Quoting) -> Meaning {
-        let encoding = self.session.parameter(b"client_encoding");
-        let utf8 = encoding.is_none_or(|name| name == b"UTF8");
-        let text = std::str::from_utf8(sql).ok().filter(|text| utf8 || text.is_ascii());
-        let Some(text) = text else {
-            return Meaning::unreadable(&self.database, sql, "its encoding cannot be read");
+    fn read(&self, sql: &[u8], quoting: Option<Quoting>) -> Meaning {
+        let quoting = quoting.or_else(|| naming::is_plain(sql).then_some(Quoting::Standard));
+        let (Some(quoting), Ok(text)) = (quoting, std::str::from_utf8(sql)) else {
+            return Meaning::unreadable(&self.database, sql, "it is not certain how the server reads it");
         };
         match sql::parse_quoted(text, quoting) {
             Ok(script) => {
@@ -170,7 +204,6 @@ impl Talk<'_> {
         match self.shelf.fresh(&self.classes) {
             Some(fresh) => {
                 if !Arc::ptr_eq(&fresh, &self.known) {
-                    self.begin_names(fresh.catalog.search_path());
                     self.known = fresh;
                     self.settle_names();
                 }
@@ -180,15 +213,21 @@ impl Talk<'_> {
         }
     }
 
-    fn begin_names(&mut self, path: Option<&str>) {
-        if !std::mem::replace(&mut self.begun, true) {
-            self.naming.begin(path);
-        }
-    }
-
     /// Names mean something else from now on.
     pub(super) fn settle_names(&mut self) {
         self.texts.clear();
+    }
+
+    /// Asks over the session's own connection, which is at rest, what names mean and how texts are read.
+    pub(super) async fn ask_names(
+        &mut self,
+        server: &mut Upstream,
+        framer: &mut Framer,
+    ) -> Result<Vec<u8>, super::fault::Fault> {
+        let (said, beside) = catalogs::names(server, framer).await?;
+        self.naming.told(said);
+        self.settle_names();
+        Ok(beside)
     }
 
     fn may_read(&self) -> bool {
@@ -206,9 +245,16 @@ impl Talk<'_> {
         match catalogs::read(server, framer, status).await {
             Ok(mut read) => {
                 let beside = std::mem::take(&mut read.beside);
-                self.naming.listed(&read.temporary);
-                self.begin_names(read.search_path());
                 let (classes, target) = (Arc::clone(&self.classes), Arc::clone(&self.setting.target));
+                // A transaction that sees the database as it was does not see what others changed, and what it runs goes by
+                // that.
+                if status == Status::Block && read.looks_back && changes != self.block_changes {
+                    self.private = Some(Known::nothing(classes, target));
+                    self.naming.listed(&[]);
+                    return Ok(beside);
+                }
+                self.naming.listed(&read.temporary);
+                read.names = self.naming.plain().map(|(path, user)| (path.clone(), user.cloned()));
                 // What a transaction sees of its own changes is nobody else's.
                 if status == Status::Block {
                     self.private = Some(Known::of(read, changes, classes, target));

@@ -16,6 +16,7 @@ use super::{
     naming::Naming,
     opening::Secured,
     plain::Plain,
+    portals::Portals,
     reading::{self, Unready},
     setting::Setting,
     tally::Tally,
@@ -32,7 +33,7 @@ use crate::{
         notify::KeyData,
         query::Status,
         session::{Asked, Number, Passed, Request, Session, Turn},
-        sql::Transaction,
+        sql::{Deed, Transaction, Unlisted},
     },
     record::{Decision, Durability, RecordedRequest, RequestRecord, Timestamps},
 };
@@ -48,6 +49,8 @@ pub(super) enum Step {
     Later,
     /// It is shown again once the catalog was read.
     Catalog,
+    /// It is shown again once the server was asked what names mean and how texts are read.
+    Names,
     /// It is shown again when people have answered.
     Held,
 }
@@ -91,8 +94,8 @@ pub(super) struct Talk<'a> {
     /// The classification that holds.
     pub(super) classes: Arc<Classes>,
     pub(super) naming: Naming,
-    /// Whether it is known what names meant when the session began.
-    pub(super) begun: bool,
+    /// What portals give that were bound or declared.
+    pub(super) portals: Portals,
     /// Texts that were read under the names that hold.
     pub(super) texts: HashMap<Box<[u8]>, Arc<Meaning>>,
     /// Whether anything is hidden from this workload, and when that was asked.
@@ -105,8 +108,8 @@ pub(super) struct Talk<'a> {
     pub(super) transactions: u64,
     /// Whether the client's TLS ends here.
     pub(super) ends_tls: bool,
-    /// Whether the last transaction that ended was taken back.
-    pub(super) taken_back: bool,
+    /// How many changes of the catalog there were when the transaction block that is open began.
+    pub(super) block_changes: u64,
     /// Whether the transaction that is open changes the catalog.
     pub(super) changed_catalog: bool,
     /// Its place among the sessions that can be cancelled.
@@ -121,21 +124,17 @@ pub(super) struct Talk<'a> {
 impl<'a> Talk<'a> {
     /// A session as this role of the database.
     pub(super) fn new(setting: Setting<'a>, session: Session, role: &str) -> Self {
-        let said = |name: &[u8]| session.start_parameters().find(|(found, _)| *found == name).map(|(_, value)| value);
-        let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
-        let database = text(said(b"database").or(said(b"user")));
-        let mut options = said(b"options").unwrap_or_default().to_vec();
-        options.push(0);
-        options.extend_from_slice(said(b"search_path").unwrap_or_default());
+        let database = String::from_utf8_lossy(session.database()).into_owned();
         let place = (setting.target.address, setting.target.port).into();
-        let key = (place, database.as_str().into(), role.into(), options.into());
+        let key = (place, database.as_str().into(), role.into(), settings(&session).into());
         let classes = setting.proxy.classes.load_full();
         Self {
             ledger: Ledger::new(setting.session),
             judgements: setting.proxy.live.judgements(),
             shelf: setting.proxy.catalogs.shelf(key),
             known: Known::nothing(Arc::clone(&classes), Arc::clone(&setting.target)),
-            naming: Naming::new(None, role),
+            naming: Naming::default(),
+            portals: Portals::default(),
             keeping: setting.session.and_then(|session| setting.proxy.recorder.tap(session)).map(Keeping::new),
             block_changed: false,
             transactions: 0,
@@ -146,10 +145,9 @@ impl<'a> Talk<'a> {
             session,
             private: None,
             unread: None,
-            begun: false,
             texts: HashMap::new(),
             restricted: None,
-            taken_back: false,
+            block_changes: 0,
             changed_catalog: false,
             registered: None,
             cancelled: Arc::default(),
@@ -172,9 +170,14 @@ impl<'a> Talk<'a> {
         client: &mut Vec<u8>,
         server: &mut Upstream,
     ) -> Result<Step, Fault> {
+        let ends = matches!(message, Frontend::Sync);
         let turn = self.session.frontend(message).map_err(|error| Fault::Protocol(Who::Client, error))?;
         let asked = match turn {
             Turn::Pass(routine) => {
+                if ends && self.session.status() == Status::Idle {
+                    // What the batch did may be taken back here.
+                    self.naming.ended();
+                }
                 server.send(Outgoing::Routine(routine, bytes));
                 return Ok(Step::Taken);
             }
@@ -202,6 +205,7 @@ impl<'a> Talk<'a> {
         let matter = match self.matter(&asked) {
             Ok(matter) => matter,
             Err(Unready::Catalog) => return Ok(Step::Catalog),
+            Err(Unready::Names) => return Ok(Step::Names),
             Err(Unready::Answer) => return Ok(Step::Later),
             Err(Unready::Missing) => {
                 let meaning = Arc::new(Meaning::unseen(&self.database));
@@ -228,18 +232,23 @@ impl<'a> Talk<'a> {
             {
                 self.approved.insert(asked.number(), approved);
             }
+            let replaced = self.bind(&asked, &matter.meaning);
             if self.pass(asked, None)? {
                 server.send(Outgoing::Prepared(leaving.cleared));
             }
+            self.record_unrun(replaced).await?;
             return Ok(Step::Taken);
         }
         self.tally.request(now.boot_ns / 1_000_000_000);
         let number = asked.number();
         let recorded = self.record(&matter, leaving, now).await?;
         self.ledger.begin(number, &matter.meaning);
-        let current = self.private.is_some() || self.shelf.is_current(&self.known);
+        let changes = matter.changes.unwrap_or_else(|| self.changes());
+        let copies = matter.meaning.copied.iter().any(Option::is_some);
+        let encoding = self.naming.encoding().filter(|_| copies).cloned();
+        self.declare(number, &matter.meaning);
         if self.pass(asked, Some(&matter.meaning))? {
-            self.ledger.sent(current.then(|| self.shelf.changes()));
+            self.ledger.sent(changes, encoding);
             server.send(Outgoing::Recorded(recorded));
         } else if let Some(response) = self.ledger.withdraw(number) {
             self.respond(Some(response)).await?;
@@ -365,10 +374,25 @@ impl<'a> Talk<'a> {
     /// Enters it in the session, with what running it does to names.
     fn pass(&mut self, asked: Asked<'_>, runs: Option<&Arc<Meaning>>) -> Result<bool, Fault> {
         let effects = runs.map(|meaning| reading::effects(meaning)).unwrap_or_default();
+        let alone = matches!(asked.request(), Request::Simple { .. });
         let passed = self.session.pass(asked, &effects).map_err(|error| Fault::Protocol(Who::Client, error))?;
         if let (Some(meaning), Passed::Forward) = (runs, passed) {
-            if !meaning.settings.is_empty() {
-                self.naming.passed();
+            self.naming.passed(&meaning.settings, &meaning.transactions);
+            if alone && self.session.status() == Status::Idle {
+                self.naming.ended();
+            }
+            if meaning.unreadable.is_some() && self.naming.has_doubtful_texts() {
+                self.naming.misread();
+            }
+            let ends = |one: &Transaction| {
+                !matches!(one, Transaction::Begin | Transaction::Savepoint(_) | Transaction::Release(_))
+            };
+            // What the block saw of its own changes may be taken back with them.
+            if meaning.transactions.iter().any(ends) && self.private.take().is_some() {
+                self.naming.unlist(&Unlisted::Any);
+            }
+            if !meaning.settings.is_empty() || !meaning.transactions.is_empty() {
+                self.settle_names();
             }
             let commits = meaning.transactions.iter().any(|one| matches!(one, Transaction::Commit { .. }));
             // Whoever is judged by what it changes is told before it can be so, and again when it is.
@@ -382,6 +406,54 @@ impl<'a> Talk<'a> {
             }
         }
         Ok(passed == Passed::Forward)
+    }
+
+    /// Remembers what a portal that is bound gives. Gives back what was bound in its place and never run.
+    fn bind(&mut self, asked: &Asked<'_>, meaning: &Arc<Meaning>) -> Option<Arc<Meaning>> {
+        let Request::Bind { bind, .. } = asked.request() else { return None };
+        let changes = self.changes();
+        let at = (changes, self.naming.changes());
+        let replaced = self.portals.bound((asked.number(), bind.portal), Arc::clone(meaning), at);
+        replaced.map(|made| made.meaning)
+    }
+
+    /// Remembers what cursors give that a request declares, where it is certain what names mean to them.
+    fn declare(&mut self, number: Number, meaning: &Arc<Meaning>) {
+        let begins = |one: &Transaction| matches!(one, Transaction::Begin);
+        if !meaning.settings.is_empty() || !meaning.transactions.iter().all(begins) {
+            return;
+        }
+        let changes = self.changes();
+        for (_, deed) in &meaning.deeds {
+            if let Deed::Declare { name, sql, hold } = deed
+                && let Some(text) = meaning.text.get(sql.clone())
+                && let Ok(inner) = self.meaning(text)
+            {
+                self.portals.declared((number, name.as_bytes()), inner, changes, *hold);
+            }
+        }
+    }
+
+    /// How many changes of the catalog there were; none, if an older one is read.
+    fn changes(&self) -> Option<u64> {
+        let current = self.private.is_some() || self.shelf.is_current(&self.known);
+        current.then(|| self.shelf.changes())
+    }
+
+    /// Records what was bound and never run: planning it may have run code.
+    pub(super) async fn record_unrun(&mut self, unrun: impl IntoIterator<Item = Arc<Meaning>>) -> Result<(), Fault> {
+        for meaning in unrun {
+            let now = Timestamps::now();
+            let facts = (Arc::clone(&meaning.recorded), meaning.facts.bytes);
+            let matter = Matter::of(meaning, true);
+            let Some(record) = self.entry(&matter, (Decision::Allow, None), facts, now) else { continue };
+            let record = RequestRecord { detail: Some("bound, and not run".into()), ..record };
+            match self.setting.proxy.recorder.request(record, Durability::Batched).await {
+                Err(error) if self.setting.proxy.on_failure == OnFailure::Deny => return Err(error.into()),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
     }
 
     fn deny(&mut self, asked: Asked<'_>, why: &Fields<'_>) -> Result<(), Fault> {
@@ -398,7 +470,7 @@ impl<'a> Talk<'a> {
         let decision = if cleared.verdict().allows() { Decision::Allow } else { Decision::WouldDeny };
         let durability = self.durability(&matter.meaning);
         let approval = approval.map(|(_, id)| *id.as_bytes());
-        let record = self.entry(matter, (decision, cleared.verdict()), (recorded, bytes), now);
+        let record = self.entry(matter, (decision, Some(cleared.verdict())), (recorded, bytes), now);
         let Some(record) = record else { return Ok(RecordedRequest::unrecorded(cleared)) };
         let record = RequestRecord { approval, ..record };
         match self.setting.proxy.recorder.cleared(cleared, record, durability).await {
@@ -462,7 +534,7 @@ impl<'a> Talk<'a> {
     async fn record_denial(&mut self, matter: &Matter, why: &Refused, now: Timestamps) -> Result<(), Fault> {
         let record = self.entry(
             matter,
-            (Decision::Deny, &why.verdict),
+            (Decision::Deny, Some(&why.verdict)),
             (Arc::clone(&matter.meaning.recorded), matter.meaning.facts.bytes),
             now,
         );
@@ -479,7 +551,7 @@ impl<'a> Talk<'a> {
     fn entry(
         &mut self,
         matter: &Matter,
-        (decision, verdict): (Decision, &Verdict),
+        (decision, verdict): (Decision, Option<&Verdict>),
         (facts, bytes): (Arc<str>, u64),
         at: Timestamps,
     ) -> Option<RequestRecord> {
@@ -492,7 +564,7 @@ impl<'a> Talk<'a> {
             statement: Some(Arc::clone(&matter.meaning.statement)),
             parameters: matter.written(),
             decision,
-            policies: verdict.recorded(),
+            policies: verdict.and_then(Verdict::recorded),
             facts: Some(facts),
             bytes: Some(bytes),
             detail: self.detail().map(Arc::from),
@@ -504,4 +576,17 @@ impl<'a> Talk<'a> {
     fn detail(&self) -> Option<String> {
         (self.session.status() != Status::Idle).then(|| format!("transaction {}", self.transactions))
     }
+}
+
+/// What a startup message says of settings, as it tells sessions apart that begin with others: names have no case.
+fn settings(session: &Session) -> Vec<u8> {
+    let others: [&[u8]; 4] = [b"user", b"database", b"application_name", b"replication"];
+    let mut said = Vec::new();
+    for (name, value) in session.start_parameters().filter(|(name, _)| !others.contains(name)) {
+        said.extend(name.to_ascii_lowercase());
+        said.push(0);
+        said.extend_from_slice(value);
+        said.push(0);
+    }
+    said
 }

@@ -134,6 +134,14 @@ impl Session {
         self.start.iter().map(|(name, value)| (&**name, &**value))
     }
 
+    /// The database it is in, as the server reads the startup message: the last that is named, or else the user's.
+    #[must_use]
+    pub fn database(&self) -> &[u8] {
+        let last = |name: &[u8]| self.start_parameters().filter(|(found, _)| *found == name).last();
+        let said = last(b"database").filter(|(_, value)| !value.is_empty()).or_else(|| last(b"user"));
+        said.map_or(&[], |(_, value)| value)
+    }
+
     /// What the server last told a setting to be: `standard_conforming_strings`, `client_encoding`, ...
     #[must_use]
     pub fn parameter(&self, name: &[u8]) -> Option<&[u8]> {
@@ -326,8 +334,9 @@ impl Session {
         }))
     }
 
-    /// The oldest request that is not yet answered.
-    fn oldest(&self) -> Number {
+    /// The oldest request that is not yet answered, or else the next one.
+    #[must_use]
+    pub fn oldest(&self) -> Number {
         self.pipeline.front().map_or(self.next, |pending| pending.number)
     }
 

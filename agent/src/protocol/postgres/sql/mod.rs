@@ -40,7 +40,7 @@ impl Script {
                 walker.statement(node);
             }
             let understood = walker.finish(self, text);
-            names.after(&understood, catalog);
+            names.after(&understood);
             all.push(understood);
         }
         all

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::catalog::Catalog;
 use super::facts::{Change, Name, Transaction, Understood};
 
 /// The session's names, as far as the catalog does not tell.
@@ -120,7 +119,7 @@ fn identifier(text: &str) -> Option<(String, &str)> {
 
 impl Names {
     /// What names mean after a statement, if it works.
-    pub(super) fn after(&mut self, understood: &Understood, catalog: &Catalog) {
+    pub(super) fn after(&mut self, understood: &Understood) {
         self.unlisted.add(&understood.unlists);
         for change in &understood.settings {
             match change {
@@ -128,10 +127,10 @@ impl Names {
                     self.path = value.as_deref().map_or(Path::Unknown, Path::of);
                 }
                 Change::Reset { name, .. } if name == "search_path" => {
-                    self.path = catalog.search_path().map_or(Path::Unknown, Path::of);
+                    self.path = Path::Unknown;
                 }
                 Change::ResetAll | Change::DiscardAll => {
-                    self.path = catalog.search_path().map_or(Path::Unknown, Path::of);
+                    self.path = Path::Unknown;
                     if *change == Change::DiscardAll {
                         self.user = None;
                     }
@@ -147,7 +146,10 @@ impl Names {
         let undoes = understood.transaction.as_ref().is_some_and(|transaction| {
             matches!(
                 transaction,
-                Transaction::Rollback { .. } | Transaction::RollbackTo(_) | Transaction::Commit { .. }
+                Transaction::Rollback { .. }
+                    | Transaction::RollbackTo(_)
+                    | Transaction::Commit { .. }
+                    | Transaction::Prepare
             )
         });
         // The end of a transaction may take settings back.
