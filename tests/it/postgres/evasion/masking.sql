@@ -1177,3 +1177,169 @@ SELECT called FROM people WHERE false
 CREATE OR REPLACE VIEW people AS SELECT id, ssn AS called, name AS s FROM users
 \new application_name=other
 SELECT called FROM people
+## search_path that an error of its batch takes back
+\parse -|SET search_path TO hr
+\bind -|-|0
+\execute -|0
+\parse -|SELECT 1/0
+\bind -|-|0
+\execute -|0
+\sync
+\parse -|SELECT ssn || '' FROM users
+\bind -|-|0
+\execute -|0
+\sync
+## search_path that an error of its batch takes back, asked later
+\parse -|SET search_path TO hr
+\bind -|-|0
+\execute -|0
+\parse -|SELECT 1/0
+\bind -|-|0
+\execute -|0
+\sync
+\wait
+SELECT ssn || '' FROM users
+## search_path taken back by a transaction that goes on [simple]
+BEGIN
+SET search_path TO hr
+ROLLBACK AND CHAIN
+SELECT ssn || '' FROM users
+ROLLBACK
+## local search_path that ends with a transaction that goes on [simple]
+BEGIN
+SET LOCAL search_path TO hr
+COMMIT AND CHAIN
+SELECT ssn || '' FROM users
+ROLLBACK
+## search_path taken back in the batch that begins anew
+BEGIN
+SET search_path TO hr
+\parse -|ROLLBACK
+\bind -|-|0
+\execute -|0
+\parse -|BEGIN
+\bind -|-|0
+\execute -|0
+\sync
+SELECT ssn || '' FROM users
+ROLLBACK
+## search_path taken back in the batch that asks [either]
+BEGIN
+SET search_path TO hr
+\parse -|ROLLBACK
+\bind -|-|0
+\execute -|0
+\parse -|SELECT ssn || '' FROM users
+\bind -|-|0
+\execute -|0
+\sync
+## local search_path and what follows its end, not waited for
+\query BEGIN
+\query SET LOCAL search_path TO hr
+\query COMMIT
+\query SELECT ssn || '' FROM users
+## local search_path and what follows its savepoint, not waited for
+\query BEGIN
+\query SAVEPOINT a
+\query SET LOCAL search_path TO hr
+\query ROLLBACK TO a
+\query SELECT ssn || '' FROM users
+\query ROLLBACK
+## statement that was prepared before its path went back, not waited for
+PREPARE back AS SELECT ssn || '' FROM users
+\query BEGIN
+\query SET LOCAL search_path TO hr
+\query COMMIT
+\query EXECUTE back
+## quoting that is changed in a batch [either]
+\parse -|SET standard_conforming_strings TO off
+\bind -|-|0
+\execute -|0
+\parse -|SELECT '\'' || ssn || '' FROM users --'
+\bind -|-|0
+\execute -|0
+\sync
+## quoting that is changed in a batch, with a flush [either]
+\parse -|SET standard_conforming_strings TO off
+\bind -|-|0
+\execute -|0
+\flush
+\wait
+\parse -|SELECT '\'' || ssn || '' FROM users --'
+\bind -|-|0
+\execute -|0
+\sync
+## quoting that goes back with its transaction, not waited for [either]
+\query BEGIN
+\query SET LOCAL standard_conforming_strings TO off
+\query COMMIT
+\query SELECT '\' || ssn || '' FROM users --'
+## quoting that was another when it was prepared [either]
+PREPARE quoted AS SELECT '\' || ssn || '' FROM users --'
+SET standard_conforming_strings TO off
+EXECUTE quoted
+## quoting that was another when it was parsed [either]
+\parse quoted|SELECT '\' || ssn || '' FROM users --'
+\sync
+SET standard_conforming_strings TO off
+\bind -|quoted|0
+\execute -|0
+\sync
+## encoding that is changed in a batch [either]
+\parse -|SET client_encoding TO 'GBK'
+\bind -|-|0
+\execute -|0
+\parse -|SELECT E'{{e38182}}\' || ssn || '' FROM users --'
+\bind -|-|0
+\execute -|0
+\sync
+## cursor declared before its path changed [simple]
+BEGIN
+DECLARE kept CURSOR FOR SELECT ssn || '' FROM users
+SET LOCAL search_path TO hr
+FETCH 1 FROM kept
+ROLLBACK
+## portal bound before its path changed [either]
+BEGIN
+\parse -|SELECT ssn || '' FROM users
+\bind kept|-|0
+\flush
+\wait
+\parse -|SET LOCAL search_path TO hr
+\bind -|-|0
+\execute -|0
+\execute kept|0
+\sync
+ROLLBACK
+## portal fetched from after its path changed [either]
+BEGIN
+\parse -|SELECT ssn || '' FROM users
+\bind kept|-|0
+\sync
+SET LOCAL search_path TO hr
+FETCH 1 FROM kept
+ROLLBACK
+## view that goes back with a savepoint [any simple reset]
+CREATE VIEW back AS SELECT ssn || '' AS t FROM users
+BEGIN
+SAVEPOINT a
+CREATE OR REPLACE VIEW back AS SELECT title || '' AS t FROM notes
+SELECT t || '' FROM back
+ROLLBACK TO a
+SELECT t || '' FROM back
+ROLLBACK
+## view that goes back with a transaction that goes on [any simple reset]
+CREATE VIEW back AS SELECT ssn || '' AS t FROM users
+BEGIN
+CREATE OR REPLACE VIEW back AS SELECT title || '' AS t FROM notes
+SELECT t || '' FROM back
+ROLLBACK AND CHAIN
+SELECT t || '' FROM back
+ROLLBACK
+## held cursor of a view that is replaced [any simple reset]
+CREATE VIEW held AS SELECT ssn || '' AS t FROM users
+BEGIN
+DECLARE kept CURSOR WITH HOLD FOR SELECT t || '' FROM held
+COMMIT
+CREATE OR REPLACE VIEW held AS SELECT title || '' AS t FROM notes
+FETCH 1 FROM kept
