@@ -152,16 +152,12 @@ impl Shelf {
 }
 
 impl Known {
-    /// Nothing is known of the database.
-    pub(super) fn nothing(classes: Arc<Classes>, target: Arc<Target>) -> Arc<Self> {
-        let read = Read {
-            catalog: Catalog::default(),
-            temporary: Vec::new(),
-            looks_back: false,
-            names: None,
-            beside: Vec::new(),
-        };
-        Self::of(read, 0, classes, target)
+    /// Nothing is known of the database, after so many changes.
+    pub(super) fn nothing(changes: u64, classes: Arc<Classes>, target: Arc<Target>) -> Arc<Self> {
+        let (catalog, names) = (Catalog::default(), None);
+        let meanings = Mutex::new(LruCache::new(MEANINGS));
+        let protection = Protection::blind(classes, target);
+        Arc::new(Self { catalog, protection, meanings, names, changes, at: Instant::now() })
     }
 
     /// What was read after so many changes.

@@ -15,16 +15,29 @@ pub(super) struct Protection {
     target: Arc<Target>,
     /// Columns that have a class, of all that the catalog has.
     protected: Vec<Column>,
+    /// The catalog is not known: any column may have a class.
+    blind: bool,
 }
 
 impl Protection {
     /// Of a catalog's columns.
     pub(super) fn of(classes: Arc<Classes>, target: Arc<Target>, catalog: &Catalog) -> Self {
-        let mut protection = Self { classes, target, protected: Vec::new() };
+        let mut protection = Self { classes, target, protected: Vec::new(), blind: false };
         if protection.classes.rules() > 0 {
             protection.protected = catalog.stored().filter(|column| protection.classifies(column)).collect();
         }
         protection
+    }
+
+    /// Of a database of which nothing is known.
+    pub(super) fn blind(classes: Arc<Classes>, target: Arc<Target>) -> Self {
+        let blind = classes.rules() > 0;
+        Self { classes, target, protected: Vec::new(), blind }
+    }
+
+    /// Whether any column may have a class, for all that is known.
+    pub(super) fn is_blind(&self) -> bool {
+        self.blind
     }
 
     /// The classes that hold.
@@ -32,9 +45,9 @@ impl Protection {
         &self.classes
     }
 
-    /// Whether any column has a class.
+    /// Whether any column has a class, or may have.
     pub(super) fn is_any(&self) -> bool {
-        !self.protected.is_empty()
+        self.blind || !self.protected.is_empty()
     }
 
     /// Every column that has a class.
@@ -63,7 +76,7 @@ impl Protection {
     pub(super) fn is_protected(&self, lineage: &Lineage) -> bool {
         match lineage {
             Lineage::Of(columns) => columns.iter().any(|column| self.classifies(column)),
-            Lineage::Undecided => !self.protected.is_empty(),
+            Lineage::Undecided => self.is_any(),
         }
     }
 }

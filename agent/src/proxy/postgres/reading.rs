@@ -135,7 +135,9 @@ impl Talk<'_> {
         if meaning.touches && !certain {
             self.ask_first(Unready::Names)?;
         }
-        if meaning.touches && stale && self.may_read() {
+        // Whether anything is hidden from whoever changes things has to be known as well.
+        let blind = meaning.changes && self.private.as_ref().unwrap_or(&self.known).protection.is_blind();
+        if (meaning.touches && stale || blind && self.private.is_none()) && self.may_read() {
             self.ask_first(Unready::Catalog)?;
         }
         let meaning = Arc::new(meaning);
@@ -198,8 +200,8 @@ impl Talk<'_> {
 
     /// Whether the catalog is not what the database holds, as far as anybody saw.
     pub(super) fn is_stale(&mut self) -> bool {
-        if self.private.is_some() {
-            return self.naming.has_unlisted();
+        if let Some(private) = &self.private {
+            return self.naming.has_unlisted() || !self.shelf.is_current(private);
         }
         match self.shelf.fresh(&self.classes) {
             Some(fresh) => {
@@ -249,7 +251,7 @@ impl Talk<'_> {
                 // A transaction that sees the database as it was does not see what others changed, and what it runs goes by
                 // that.
                 if status == Status::Block && read.looks_back && changes != self.block_changes {
-                    self.private = Some(Known::nothing(classes, target));
+                    self.private = Some(Known::nothing(changes, classes, target));
                     self.naming.listed(&[]);
                     return Ok(beside);
                 }

@@ -132,7 +132,7 @@ impl<'a> Talk<'a> {
             ledger: Ledger::new(setting.session),
             judgements: setting.proxy.live.judgements(),
             shelf: setting.proxy.catalogs.shelf(key),
-            known: Known::nothing(Arc::clone(&classes), Arc::clone(&setting.target)),
+            known: Known::nothing(0, Arc::clone(&classes), Arc::clone(&setting.target)),
             naming: Naming::default(),
             portals: Portals::default(),
             keeping: setting.session.and_then(|session| setting.proxy.recorder.tap(session)).map(Keeping::new),
@@ -436,7 +436,7 @@ impl<'a> Talk<'a> {
 
     /// How many changes of the catalog there were; none, if an older one is read.
     fn changes(&self) -> Option<u64> {
-        let current = self.private.is_some() || self.shelf.is_current(&self.known);
+        let current = self.shelf.is_current(self.private.as_ref().unwrap_or(&self.known));
         current.then(|| self.shelf.changes())
     }
 

@@ -90,8 +90,11 @@ impl Talk<'_> {
     /// Whether anything in the database is hidden from this workload.
     pub(super) fn is_restricted(&mut self) -> bool {
         let known = self.private.as_ref().unwrap_or(&self.known);
-        if self.setting.observe || known.protection.protected().is_empty() {
+        if self.setting.observe || !known.protection.is_any() {
             return false;
+        }
+        if known.protection.is_blind() {
+            return true;
         }
         let now = Timestamps::now();
         let (version, second) = (self.setting.proxy.policies.version(), now.boot_ns / 1_000_000_000 / REMEMBERED);
