@@ -1177,3 +1177,58 @@ SELECT called FROM people WHERE false
 CREATE OR REPLACE VIEW people AS SELECT id, ssn AS called, name AS s FROM users
 \new application_name=other
 SELECT called FROM people
+## argument of a prepared statement that comes back [denied simple]
+PREPARE p(text) AS SELECT $1 || ''
+EXECUTE p(query_to_xml('select ssn from users', true, true, '')::text)
+## argument of a prepared statement from a function [denied simple]
+PREPARE p(text) AS SELECT $1 || ''
+EXECUTE p(ssn_of(1))
+## argument of a prepared statement that is explained [denied simple]
+PREPARE p(text) AS SELECT $1 || ''
+EXPLAIN (VERBOSE) EXECUTE p(ssn_of(1))
+## argument of a prepared statement that is a row [denied simple]
+PREPARE p(users) AS SELECT ($1).ssn
+EXECUTE p(to_users(1))
+## argument of a prepared statement that stores it [denied simple reset]
+PREPARE p(text) AS INSERT INTO notes (id, title) VALUES (501, $1)
+EXECUTE p(query_to_xml('select ssn from users', true, true, '')::text)
+SELECT title FROM notes WHERE id = 501
+## argument of a prepared statement that locks by it [denied simple]
+PREPARE p(bigint) AS SELECT pg_advisory_lock($1)
+EXECUTE p(replace(ssn_of(1), '-', '')::bigint)
+SELECT objid FROM pg_locks WHERE locktype = 'advisory'
+## argument of a prepared statement that a table is made of [denied simple reset]
+PREPARE p(text) AS SELECT $1 AS x
+CREATE TEMP TABLE t AS EXECUTE p(ssn_of(1))
+SELECT x FROM t
+## returned where a cursor is [simple clear=0 reset]
+BEGIN
+DECLARE c CURSOR FOR SELECT title FROM notes WHERE false
+FETCH c
+COMMIT
+BEGIN
+DECLARE c CURSOR FOR SELECT id FROM users WHERE id = 1 FOR UPDATE
+MOVE c
+UPDATE users SET note = 'x' WHERE CURRENT OF c RETURNING ssn || ''
+## search_path by set_config that is not run [simple clear=0]
+SET search_path TO public, hr
+SELECT set_config('search_path', 'hr', false) WHERE false
+SELECT ssn || '' FROM users
+## search_path by set_config that is prepared only [simple clear=0]
+SET search_path TO public, hr
+PREPARE p AS SELECT set_config('search_path', 'hr', false)
+SELECT ssn || '' FROM users
+## search_path by set_config in a cursor that is not fetched [simple clear=0]
+SET search_path TO public, hr
+BEGIN
+DECLARE c CURSOR FOR SELECT set_config('search_path', 'hr', false)
+SELECT ssn || '' FROM users
+## search_path by set_config in a branch [simple any]
+SET search_path TO public, hr
+SELECT CASE WHEN id > 0 THEN '' ELSE set_config('search_path', 'hr', false) END FROM ledger
+SELECT ssn || '' FROM users
+## search_path by set_config in an explained argument [simple any]
+SET search_path TO hr
+PREPARE p(text) AS SELECT 1
+EXPLAIN EXECUTE p(set_config('search_path', 'public', false))
+SELECT ssn || '' FROM users

@@ -15,6 +15,7 @@ const RELATIONS: &[(&str, &str, &str, &str)] = &[
     ("public", "v_written", "v", "id x"),
     ("public", "mv_users", "m", "id ssn"),
     ("public", "v_loop", "v", "id"),
+    ("public", "v_setting", "v", "x"),
     ("public", "v_filtered", "v", "id"),
     ("public", "events", "p", "id at body"),
     ("public", "events_old", "r", "id at body"),
@@ -37,6 +38,7 @@ const VIEWS: &[(&str, &str)] = &[
     ("v_deep", "SELECT v_users.who, v_users.ssn || '!'::text AS secret FROM public.v_users WHERE v_users.id > 3"),
     ("v_written", "SELECT id, public.leak(id) AS x FROM public.users"),
     ("mv_users", "SELECT users.id, users.ssn FROM public.users"),
+    ("v_setting", "SELECT pg_catalog.set_config('search_path', 'other', false) AS x"),
     ("v_loop", "SELECT id FROM public.v_loop"),
     ("v_filtered", "SELECT id FROM public.users WHERE ssn <> ''"),
 ];

@@ -9,7 +9,7 @@ use super::super::facts::{Change, Kind, Unknown};
 use super::super::names::Unlisted;
 use super::super::trace::Val;
 use super::scope::Outer;
-use super::tree::{constant_text, words};
+use super::tree::{constant_text, exact_text, words};
 use super::{Target, Walker};
 
 /// Who wrote what is called.
@@ -196,12 +196,13 @@ impl Walker<'_> {
     }
 
     fn set_config(&mut self, arguments: &[Node]) {
-        let mut texts = arguments.iter().map(constant_text);
+        let mut texts = arguments.iter().map(exact_text);
         let (name, value, local) = (texts.next().flatten(), texts.next().flatten(), texts.next().flatten());
         self.facts.kinds.insert(Kind::Session);
         match (name, local.as_deref()) {
             (Some(name), Some(local @ ("true" | "false" | "t" | "f"))) => {
-                self.setting(name.to_lowercase(), value, local.starts_with('t'));
+                // Where it may not be computed, or not once, what holds after it is not known.
+                self.setting(name.to_lowercase(), value.filter(|_| self.sets), local.starts_with('t'));
             }
             _ => self.facts.settings.push(Change::Opaque),
         }

@@ -100,6 +100,8 @@ pub(super) struct Walker<'a> {
     /// Views that are being expanded, outermost first.
     views: Vec<u32>,
     pub(super) body: Body,
+    /// Whether all the statement does is to set what it says.
+    sets: bool,
     fuel: usize,
     /// How many more columns may be named in what is found.
     nameable: usize,
@@ -130,6 +132,7 @@ impl<'a> Walker<'a> {
             fields: HashMap::new(),
             views: Vec::new(),
             body: Body::Unknown,
+            sets: false,
             fuel: FUEL,
             nameable: finish::MOST_NAMED,
             named: HashMap::new(),

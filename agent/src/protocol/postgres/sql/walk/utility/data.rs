@@ -73,7 +73,9 @@ impl Walker<'_> {
     }
 
     fn explain(&mut self, explain: &ExplainStmt) -> &'static str {
-        let runs = explain.options.iter().any(is_analyze);
+        // To plan a prepared statement, its arguments are computed.
+        let computes = explain.query.as_deref().is_some_and(executes);
+        let runs = computes || explain.options.iter().any(is_analyze);
         if let Some(query) = explain.query.as_deref() {
             self.explained(query);
         }
@@ -264,6 +266,17 @@ fn option(option: &Node) -> (String, Argument) {
         Some(_) => Argument::Other,
     };
     (element.defname.clone(), argument)
+}
+
+/// Whether it runs a prepared statement, or makes a table of what that gives.
+fn executes(query: &Node) -> bool {
+    match &query.node {
+        Some(NodeEnum::ExecuteStmt(_)) => true,
+        Some(NodeEnum::CreateTableAsStmt(create)) => {
+            matches!(create.query.as_deref(), Some(Node { node: Some(NodeEnum::ExecuteStmt(_)) }))
+        }
+        Some(_) | None => false,
+    }
 }
 
 /// `ANALYZE`, unless it says it is off.
