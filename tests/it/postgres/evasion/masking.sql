@@ -1232,3 +1232,71 @@ SET search_path TO hr
 PREPARE p(text) AS SELECT 1
 EXPLAIN EXECUTE p(set_config('search_path', 'public', false))
 SELECT ssn || '' FROM users
+## default of a table that is made [denied simple reset]
+CREATE TABLE later (id int, x text DEFAULT query_to_xml('select ssn from users', true, true, '')::text)
+INSERT INTO later (id) VALUES (1)
+SELECT x FROM later
+## default by a function of a temporary table that is made [denied simple reset]
+CREATE TEMP TABLE later (id int, x text DEFAULT ssn_of(1))
+INSERT INTO later (id) VALUES (1) RETURNING x
+## default of a column that is added [denied simple reset]
+ALTER TABLE notes ADD COLUMN y text DEFAULT query_to_xml('select ssn from users', true, true, '')::text
+SELECT y FROM notes
+## generated column of a table that is made [denied simple reset]
+CREATE TABLE later (id int, x text GENERATED ALWAYS AS (ssn_pure(id)) STORED)
+INSERT INTO later (id) VALUES (1)
+SELECT x FROM later
+## bound of a partition [denied simple reset]
+CREATE TABLE later (x text) PARTITION BY LIST (x)
+CREATE TABLE later_a PARTITION OF later FOR VALUES IN ((query_to_xml('select ssn from users', true, true, '')::text))
+SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname = 'later_a'
+## bound of a partition that is attached [denied simple reset]
+CREATE TABLE later (x text) PARTITION BY LIST (x)
+CREATE TABLE later_a (x text)
+ALTER TABLE later ATTACH PARTITION later_a FOR VALUES IN ((ssn_of(1)))
+## check of a table that is made [denied simple reset]
+CREATE TABLE later (id int CHECK (query_to_xml('select ssn::int from users', true, true, '') IS NOT NULL))
+INSERT INTO later VALUES (1)
+## check that is added [denied simple reset]
+CREATE TABLE later (id int)
+ALTER TABLE later ADD CHECK (query_to_xml('select ssn::int from users', true, true, '') IS NULL)
+INSERT INTO later VALUES (1)
+## check of a domain [denied simple reset]
+CREATE DOMAIN later AS int CHECK (ssn_of(1)::int > VALUE)
+SELECT 1::later
+## search_path by a default [denied simple reset]
+CREATE TABLE later (id int, x text DEFAULT set_config('search_path', 'hr', false))
+INSERT INTO later (id) VALUES (1)
+SELECT ssn || '' FROM users
+## condition of a trigger [denied simple reset]
+CREATE TRIGGER later BEFORE INSERT ON notes FOR EACH ROW WHEN (query_to_xml('select ssn::int from users', true, true, '') IS NULL) EXECUTE FUNCTION suppress_redundant_updates_trigger()
+INSERT INTO notes (id) VALUES (900)
+## condition of row security [denied simple reset]
+CREATE POLICY later ON notes USING ((SELECT min(ssn) FROM users)::int > 0)
+## condition of row security, looked at inside [denied simple reset]
+CREATE POLICY later ON notes USING ((SELECT max(id) FROM users WHERE ssn::int > 0) > 0)
+## renamed by a parent that is made for it [denied simple reset]
+CREATE TABLE above (id int, ssn text) PARTITION BY RANGE (id)
+ALTER TABLE above ATTACH PARTITION parts_low FOR VALUES FROM (MINVALUE) TO (MAXVALUE)
+## renamed in the parent [denied simple reset]
+ALTER TABLE parts RENAME COLUMN ssn TO harmless
+SELECT left(harmless, 20) FROM parts_low
+## inherited by a parent that is made for it [denied simple reset]
+CREATE TABLE above (id int, name text, ssn text, note text)
+ALTER TABLE users INHERIT above
+## error of statistics [simple reset]
+CREATE STATISTICS later ON (ssn::int), name FROM users
+ANALYZE users
+## error of statistics when it is vacuumed [simple reset]
+CREATE STATISTICS later ON (ssn::int), name FROM users
+VACUUM (ANALYZE) users
+## table of another server [denied simple reset]
+CREATE FOREIGN TABLE ft (x text OPTIONS (column_name 'ssn')) SERVER loop OPTIONS (table_name 'users')
+## another server [denied simple reset]
+CREATE SERVER loop FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'localhost')
+## tables of another server [denied simple reset]
+IMPORT FOREIGN SCHEMA public FROM SERVER loop INTO hr
+## copied from a program [denied simple reset]
+COPY notes (id, title) FROM PROGRAM 'echo 700,x' (FORMAT csv)
+## copied from a file [denied simple reset]
+COPY notes (id, title) FROM '/tmp/nothing' (FORMAT csv)

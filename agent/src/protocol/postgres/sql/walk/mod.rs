@@ -102,6 +102,8 @@ pub(super) struct Walker<'a> {
     pub(super) body: Body,
     /// Whether all the statement does is to set what it says.
     sets: bool,
+    /// What is near constants where all columns are of a row that is only made.
+    own: Option<Group>,
     fuel: usize,
     /// How many more columns may be named in what is found.
     nameable: usize,
@@ -133,6 +135,7 @@ impl<'a> Walker<'a> {
             views: Vec::new(),
             body: Body::Unknown,
             sets: false,
+            own: None,
             fuel: FUEL,
             nameable: finish::MOST_NAMED,
             named: HashMap::new(),
