@@ -83,6 +83,7 @@ impl Walker<'_> {
 
     fn truncate(&mut self, truncate: &TruncateStmt) -> &'static str {
         self.facts.kinds.extend([Kind::Write, Kind::Destructive]);
+        self.conditioned(false);
         for node in &truncate.relations {
             match &node.node {
                 Some(NodeEnum::RangeVar(range)) => drop(self.written(range)),
