@@ -1300,3 +1300,11 @@ IMPORT FOREIGN SCHEMA public FROM SERVER loop INTO hr
 COPY notes (id, title) FROM PROGRAM 'echo 700,x' (FORMAT csv)
 ## copied from a file [denied simple reset]
 COPY notes (id, title) FROM '/tmp/nothing' (FORMAT csv)
+## columns after those of a function of unknown shape [simple]
+SELECT t.c FROM users u, ROWS FROM (jsonb_populate_record(NULL::users, to_jsonb(u)), json_each('{"a":1}')) AS t(a, b, c, d, e, f)
+## columns after an array of rows that a query made [simple]
+SELECT b FROM (SELECT array_agg(ROW('k', replace(ssn, '-', '')::int)::pair) AS x FROM users) s, ROWS FROM (unnest(s.x), json_each('{"a":1}')) AS t(a, b, c, d)
+## row number after columns of unknown shape [simple any]
+SELECT t.c FROM users u, jsonb_populate_record(NULL::users, to_jsonb(u)) WITH ORDINALITY AS t(a, b, c, d, e)
+## constant in a row that is cast by code [simple any]
+SELECT count(*) FROM users WHERE users = ROW(1, 'a', '871-62-5394', 'x')::users

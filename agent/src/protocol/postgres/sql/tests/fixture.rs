@@ -73,7 +73,7 @@ const FUNCTIONS: &[(&str, &str, &str, &str, &str)] = &[
     ("public", "peek", "s", "sql", "25"),
     ("public", "crypt", "i", "c", "25"),
     ("public", "dblink", "v", "c", "2249"),
-    ("other", "lower", "i", "sql", "25"),
+    ("other", "lower json_value json_array json_object merge_action", "i", "sql", "25"),
     ("public", "gather", "i", "aggregate", "25"),
 ];
 
@@ -117,6 +117,9 @@ pub(super) fn catalog() -> Catalog {
     take(Question::Functions, &[&rows[..], &outputs[..]].concat());
     take(Question::Types, &[Some("900"), Some(&oid("address")), Some("0"), Some("901")]);
     take(Question::Operators, &[Some("public"), Some("===")]);
+    for operator in ["=", ">=", "<"] {
+        take(Question::Operators, &[Some("other"), Some(operator)]);
+    }
     take(Question::Casts, &[Some("secret_type")]);
     reading.finish()
 }

@@ -237,3 +237,34 @@ fn texts_of_statements_are_their_bytes() {
     let texts: Vec<_> = understood(sql).into_iter().map(|facts| sql[facts.text].trim().to_owned()).collect();
     assert_eq!(texts, ["SELECT 1", "SELECT 'ü'", "SELECT 3"]);
 }
+
+#[test]
+fn code_behind_operators_and_words_is_noticed() {
+    let path = || Path::Known(vec!["other".into(), "public".into()]);
+    let opaque = |sql: &str, path: Path| with(path, sql).settings.contains(&Change::Opaque);
+    for sql in [
+        "SELECT 1 WHERE 1 BETWEEN 2 AND 3",
+        "SELECT 1 WHERE 1 BETWEEN SYMMETRIC 2 AND 3",
+        "SELECT 1 WHERE 1 NOT BETWEEN 2 AND 3",
+        "SELECT CASE 1 WHEN 2 THEN 3 END",
+        "SELECT 1 WHERE 1 IN (SELECT 2)",
+        "SELECT 1 WHERE 1 NOT IN (SELECT 2)",
+        "SELECT 1 WHERE 1 = ANY (SELECT 2)",
+        "SELECT nullif(1, 2)",
+        "SELECT 1 FROM orders a JOIN orders b USING (id)",
+        "SELECT 1 FROM orders a NATURAL JOIN orders b",
+        "SELECT id FROM orders ORDER BY id USING <",
+        "SELECT max(id ORDER BY id USING <) FROM orders",
+        "SELECT json_value('{}', '$')",
+        "SELECT json_array(1, 2)",
+        "SELECT json_object('{a,b}')",
+        "SELECT json_object('a': 1)",
+        "SELECT merge_action()",
+    ] {
+        assert!(opaque(sql, path()), "{sql}");
+        assert!(!opaque(sql, names().path), "{sql}");
+    }
+    for sql in ["SELECT CASE WHEN true THEN 3 END", "SELECT 1 WHERE EXISTS (SELECT 2)", "SELECT json_scalar(1)"] {
+        assert!(!opaque(sql, path()), "{sql}");
+    }
+}
