@@ -295,18 +295,36 @@ impl Meaning {
     pub(super) fn with(&self, named: &[(u32, Arc<Meaning>)]) -> Self {
         let mut facts = (*self.facts).clone();
         let (mut outputs, mut unclassified) = (self.outputs.clone(), self.unclassified.clone());
-        let mut stores = self.stores.clone();
+        let (mut stores, mut settings) = (self.stores.clone(), self.settings.clone());
+        let (mut deeds, mut unlists) = (self.deeds.clone(), self.unlists.clone());
         let mut changes = self.changes;
         for (at, inner) in named {
             add(&mut facts, &inner.facts);
             changes |= inner.changes;
             stores.extend(inner.stores.iter().cloned());
+            unlists.add(&inner.unlists);
+            // What can be prepared does nothing to names itself; code it calls may.
+            deeds.extend(inner.deeds.iter().filter(|(_, deed)| *deed == Deed::Opaque).map(|_| (*at, Deed::Opaque)));
             let at = usize::try_from(*at).unwrap_or(usize::MAX);
-            if let (Some(output), Some(given)) = (outputs.get_mut(at), inner.outputs.first()) {
-                output.clone_from(given);
+            let verb = self.verbs.get(at).copied().unwrap_or_default();
+            match verb {
+                "execute" => settings.extend(inner.settings.iter().cloned()),
+                // It is not run, or only in part.
+                _ if !inner.settings.is_empty() => settings.push(Change::Opaque),
+                _ => {}
             }
-            if let Some(place) = unclassified.get_mut(at) {
-                *place = inner.unclassified.first().is_some_and(|first| *first);
+            if let (Some(output), Some(place)) = (outputs.get_mut(at), unclassified.get_mut(at)) {
+                match verb {
+                    "execute" | "fetch" => {
+                        *output = inner.outputs.first().cloned().unwrap_or(Output::Undecided);
+                        *place = inner.unclassified.first().is_some_and(|first| *first);
+                    }
+                    "explain" if !self.computes() && !inner.computes() => {
+                        (*output, *place) = (Output::Columns(vec![Lineage::nothing()]), true);
+                    }
+                    // What uses a cursor gives rows of its own.
+                    _ => {}
+                }
             }
         }
         if let Some(unknown) = &mut facts.unknown_parts {
@@ -324,16 +342,11 @@ impl Meaning {
             copied: self.copied.clone(),
             parameters: self.parameters.clone(),
             stores,
-            deeds: self.deeds.clone(),
+            deeds,
             uses: Vec::new(),
-            settings: self
-                .settings
-                .iter()
-                .chain(named.iter().flat_map(|(_, inner)| &inner.settings))
-                .cloned()
-                .collect(),
+            settings,
             transactions: self.transactions.clone(),
-            unlists: self.unlists.clone(),
+            unlists,
             changes_catalog: self.changes_catalog || named.iter().any(|(_, inner)| inner.changes_catalog),
             touches: true,
             places: Vec::new(),
@@ -342,6 +355,12 @@ impl Meaning {
         let (text, statement, recorded) = (self.text.clone(), Arc::clone(&self.statement), recorded(&facts));
         let constants = self.constants.clone();
         Self { text, facts: Arc::new(facts), recorded, statement, constants, essence: Arc::new(essence) }
+    }
+
+    /// Whether its plan may show what functions came to.
+    fn computes(&self) -> bool {
+        let calls = [Unknown::Function, Unknown::DynamicSql, Unknown::Node];
+        self.facts.unknown_parts.iter().flatten().any(|part| calls.iter().any(|why| why.word() == part))
     }
 
     /// The facts of a request that has so many bytes besides the text, and as they are recorded.
@@ -409,6 +428,10 @@ fn replaced<'a>(text: &str, parts: impl Iterator<Item = (&'a Range<usize>, &'a s
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        policy::question::Target,
+        protocol::postgres::sql::{Path, parse},
+    };
 
     #[test]
     fn constants_are_replaced_where_they_are() {
@@ -417,5 +440,37 @@ mod tests {
         let parts: Vec<Range<usize>> = parts.into_iter().flatten().collect();
         assert_eq!(replaced(text, parts.iter().rev().map(|at| (at, "?"))), "select 'ä', ? where a = ?");
         assert_eq!(replaced(text, std::iter::empty()), text);
+    }
+
+    /// What one text means where the other is what it runs by name.
+    fn with(text: &str, inner: &str) -> Meaning {
+        let (catalog, target) = (Catalog::default(), Arc::new(Target::opaque([10, 0, 0, 5].into(), 5432)));
+        let protection = Protection::of(Arc::new(Classes::empty()), target, &catalog);
+        let names = Names { path: Path::Known(Vec::new()), user: None, unlisted: Unlisted::default() };
+        let place = Place { database: "d", catalog: &catalog, protection: &protection, names: &names };
+        let [outer, inner] = [text, inner].map(|text| Meaning::of(text, &parse(text).expect("it is SQL"), &place));
+        outer.with(&[(0, Arc::new(inner))])
+    }
+
+    #[test]
+    fn what_is_run_by_name_gives_its_rows_only_where_they_come_back() {
+        let nothing = || Output::Columns(vec![Lineage::nothing()]);
+        assert_eq!(with("EXECUTE p", "SELECT 1").outputs, [nothing()]);
+        assert_eq!(with("FETCH c", "SELECT 1").outputs, [nothing()]);
+        assert_eq!(with("EXPLAIN EXECUTE p", "SELECT 1, 2").outputs, [nothing()]);
+        assert_eq!(with("EXPLAIN EXECUTE p", "SELECT f()").outputs, [Output::Columns(vec![Lineage::Undecided])]);
+        let current = "UPDATE t SET a = 1 WHERE CURRENT OF c RETURNING b";
+        assert_eq!(with(current, "SELECT 1").outputs, [Output::Columns(vec![Lineage::Undecided])]);
+        assert_eq!(with("CREATE TABLE x AS EXECUTE p", "SELECT 1").outputs, [Output::Nothing]);
+    }
+
+    #[test]
+    fn what_is_run_by_name_sets_what_it_says_only_if_it_is_run_whole() {
+        let sets = "SELECT set_config('a', 'b', false)";
+        let set = Change::Set { name: "a".to_owned(), value: Some("b".to_owned()), local: false };
+        assert_eq!(with("EXECUTE p", sets).settings, [set]);
+        assert_eq!(with("FETCH c", sets).settings, [Change::Opaque]);
+        assert_eq!(with("EXPLAIN EXECUTE p", sets).settings, [Change::Opaque]);
+        assert_eq!(with("EXECUTE p", "SELECT f()").settings, []);
     }
 }

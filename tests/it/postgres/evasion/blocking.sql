@@ -765,3 +765,31 @@ WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 5) SELE
 ## harmless: listen [passes]
 LISTEN a
 UNLISTEN a
+## update of what is between itself
+UPDATE lists SET text = 'x' WHERE id BETWEEN id AND id
+## update of what is one of several, itself among them
+UPDATE lists SET text = 'x' WHERE id IN (7, id)
+## update of what is itself, cast and collated
+UPDATE lists SET text = 'x' WHERE id::text = lists.id::text COLLATE "C"
+## delete of a row that is itself
+DELETE FROM lists WHERE (id, text) = (id, text)
+## delete on a condition about another table
+DELETE FROM lists WHERE (SELECT count(*) FROM ledger) > 0
+## delete on a condition about another table that exists
+DELETE FROM lists WHERE EXISTS (SELECT 1 FROM ledger WHERE ledger.id = 1)
+## delete using another table
+DELETE FROM lists USING ledger WHERE ledger.id = 1
+## merge that changes everything
+MERGE INTO lists l USING (SELECT 1) s ON true WHEN MATCHED THEN UPDATE SET text = 'x'
+## merge that changes what is itself
+MERGE INTO lists l USING (SELECT 1) s ON l.id = l.id WHEN MATCHED THEN UPDATE SET text = 'x'
+## merge that changes on a condition about its source
+MERGE INTO lists l USING ledger s ON s.id = 1 WHEN MATCHED THEN UPDATE SET text = 'x'
+## harmless: between, simple case, in, using [passes]
+SELECT CASE id WHEN 1 THEN 'a' END FROM lists WHERE id BETWEEN 1 AND 2 AND id IN (SELECT id FROM lists) ORDER BY id USING <
+## harmless: joined by using [passes]
+SELECT count(*) FROM lists a JOIN lists b USING (id)
+## harmless: functions in from [passes]
+SELECT t.x, t.n FROM notes, unnest(tags) WITH ORDINALITY AS t(x, n)
+## harmless: series beside an array [passes]
+SELECT a, b FROM ROWS FROM (unnest(ARRAY['a', 'b']), generate_series(1, 3)) AS t(a, b)

@@ -1343,3 +1343,134 @@ DECLARE kept CURSOR WITH HOLD FOR SELECT t || '' FROM held
 COMMIT
 CREATE OR REPLACE VIEW held AS SELECT title || '' AS t FROM notes
 FETCH 1 FROM kept
+## argument of a prepared statement that comes back [denied simple]
+PREPARE p(text) AS SELECT $1 || ''
+EXECUTE p(query_to_xml('select ssn from users', true, true, '')::text)
+## argument of a prepared statement from a function [denied simple]
+PREPARE p(text) AS SELECT $1 || ''
+EXECUTE p(ssn_of(1))
+## argument of a prepared statement that is explained [denied simple]
+PREPARE p(text) AS SELECT $1 || ''
+EXPLAIN (VERBOSE) EXECUTE p(ssn_of(1))
+## argument of a prepared statement that is a row [denied simple]
+PREPARE p(users) AS SELECT ($1).ssn
+EXECUTE p(to_users(1))
+## argument of a prepared statement that stores it [denied simple reset]
+PREPARE p(text) AS INSERT INTO notes (id, title) VALUES (501, $1)
+EXECUTE p(query_to_xml('select ssn from users', true, true, '')::text)
+SELECT title FROM notes WHERE id = 501
+## argument of a prepared statement that locks by it [denied simple]
+PREPARE p(bigint) AS SELECT pg_advisory_lock($1)
+EXECUTE p(replace(ssn_of(1), '-', '')::bigint)
+SELECT objid FROM pg_locks WHERE locktype = 'advisory'
+## argument of a prepared statement that a table is made of [denied simple reset]
+PREPARE p(text) AS SELECT $1 AS x
+CREATE TEMP TABLE t AS EXECUTE p(ssn_of(1))
+SELECT x FROM t
+## returned where a cursor is [simple clear=0 reset]
+BEGIN
+DECLARE c CURSOR FOR SELECT title FROM notes WHERE false
+FETCH c
+COMMIT
+BEGIN
+DECLARE c CURSOR FOR SELECT id FROM users WHERE id = 1 FOR UPDATE
+MOVE c
+UPDATE users SET note = 'x' WHERE CURRENT OF c RETURNING ssn || ''
+## search_path by set_config that is not run [simple clear=0]
+SET search_path TO public, hr
+SELECT set_config('search_path', 'hr', false) WHERE false
+SELECT ssn || '' FROM users
+## search_path by set_config that is prepared only [simple clear=0]
+SET search_path TO public, hr
+PREPARE p AS SELECT set_config('search_path', 'hr', false)
+SELECT ssn || '' FROM users
+## search_path by set_config in a cursor that is not fetched [simple clear=0]
+SET search_path TO public, hr
+BEGIN
+DECLARE c CURSOR FOR SELECT set_config('search_path', 'hr', false)
+SELECT ssn || '' FROM users
+## search_path by set_config in a branch [simple any]
+SET search_path TO public, hr
+SELECT CASE WHEN id > 0 THEN '' ELSE set_config('search_path', 'hr', false) END FROM ledger
+SELECT ssn || '' FROM users
+## search_path by set_config in an explained argument [simple any]
+SET search_path TO hr
+PREPARE p(text) AS SELECT 1
+EXPLAIN EXECUTE p(set_config('search_path', 'public', false))
+SELECT ssn || '' FROM users
+## default of a table that is made [denied simple reset]
+CREATE TABLE later (id int, x text DEFAULT query_to_xml('select ssn from users', true, true, '')::text)
+INSERT INTO later (id) VALUES (1)
+SELECT x FROM later
+## default by a function of a temporary table that is made [denied simple reset]
+CREATE TEMP TABLE later (id int, x text DEFAULT ssn_of(1))
+INSERT INTO later (id) VALUES (1) RETURNING x
+## default of a column that is added [denied simple reset]
+ALTER TABLE notes ADD COLUMN y text DEFAULT query_to_xml('select ssn from users', true, true, '')::text
+SELECT y FROM notes
+## generated column of a table that is made [denied simple reset]
+CREATE TABLE later (id int, x text GENERATED ALWAYS AS (ssn_pure(id)) STORED)
+INSERT INTO later (id) VALUES (1)
+SELECT x FROM later
+## bound of a partition [denied simple reset]
+CREATE TABLE later (x text) PARTITION BY LIST (x)
+CREATE TABLE later_a PARTITION OF later FOR VALUES IN ((query_to_xml('select ssn from users', true, true, '')::text))
+SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname = 'later_a'
+## bound of a partition that is attached [denied simple reset]
+CREATE TABLE later (x text) PARTITION BY LIST (x)
+CREATE TABLE later_a (x text)
+ALTER TABLE later ATTACH PARTITION later_a FOR VALUES IN ((ssn_of(1)))
+## check of a table that is made [denied simple reset]
+CREATE TABLE later (id int CHECK (query_to_xml('select ssn::int from users', true, true, '') IS NOT NULL))
+INSERT INTO later VALUES (1)
+## check that is added [denied simple reset]
+CREATE TABLE later (id int)
+ALTER TABLE later ADD CHECK (query_to_xml('select ssn::int from users', true, true, '') IS NULL)
+INSERT INTO later VALUES (1)
+## check of a domain [denied simple reset]
+CREATE DOMAIN later AS int CHECK (ssn_of(1)::int > VALUE)
+SELECT 1::later
+## search_path by a default [denied simple reset]
+CREATE TABLE later (id int, x text DEFAULT set_config('search_path', 'hr', false))
+INSERT INTO later (id) VALUES (1)
+SELECT ssn || '' FROM users
+## condition of a trigger [denied simple reset]
+CREATE TRIGGER later BEFORE INSERT ON notes FOR EACH ROW WHEN (query_to_xml('select ssn::int from users', true, true, '') IS NULL) EXECUTE FUNCTION suppress_redundant_updates_trigger()
+INSERT INTO notes (id) VALUES (900)
+## condition of row security [denied simple reset]
+CREATE POLICY later ON notes USING ((SELECT min(ssn) FROM users)::int > 0)
+## condition of row security, looked at inside [denied simple reset]
+CREATE POLICY later ON notes USING ((SELECT max(id) FROM users WHERE ssn::int > 0) > 0)
+## renamed by a parent that is made for it [denied simple reset]
+CREATE TABLE above (id int, ssn text) PARTITION BY RANGE (id)
+ALTER TABLE above ATTACH PARTITION parts_low FOR VALUES FROM (MINVALUE) TO (MAXVALUE)
+## renamed in the parent [denied simple reset]
+ALTER TABLE parts RENAME COLUMN ssn TO harmless
+SELECT left(harmless, 20) FROM parts_low
+## inherited by a parent that is made for it [denied simple reset]
+CREATE TABLE above (id int, name text, ssn text, note text)
+ALTER TABLE users INHERIT above
+## error of statistics [simple reset]
+CREATE STATISTICS later ON (ssn::int), name FROM users
+ANALYZE users
+## error of statistics when it is vacuumed [simple reset]
+CREATE STATISTICS later ON (ssn::int), name FROM users
+VACUUM (ANALYZE) users
+## table of another server [denied simple reset]
+CREATE FOREIGN TABLE ft (x text OPTIONS (column_name 'ssn')) SERVER loop OPTIONS (table_name 'users')
+## another server [denied simple reset]
+CREATE SERVER loop FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'localhost')
+## tables of another server [denied simple reset]
+IMPORT FOREIGN SCHEMA public FROM SERVER loop INTO hr
+## copied from a program [denied simple reset]
+COPY notes (id, title) FROM PROGRAM 'echo 700,x' (FORMAT csv)
+## copied from a file [denied simple reset]
+COPY notes (id, title) FROM '/tmp/nothing' (FORMAT csv)
+## columns after those of a function of unknown shape [simple]
+SELECT t.c FROM users u, ROWS FROM (jsonb_populate_record(NULL::users, to_jsonb(u)), json_each('{"a":1}')) AS t(a, b, c, d, e, f)
+## columns after an array of rows that a query made [simple]
+SELECT b FROM (SELECT array_agg(ROW('k', replace(ssn, '-', '')::int)::pair) AS x FROM users) s, ROWS FROM (unnest(s.x), json_each('{"a":1}')) AS t(a, b, c, d)
+## row number after columns of unknown shape [simple any]
+SELECT t.c FROM users u, jsonb_populate_record(NULL::users, to_jsonb(u)) WITH ORDINALITY AS t(a, b, c, d, e)
+## constant in a row that is cast by code [simple any]
+SELECT count(*) FROM users WHERE users = ROW(1, 'a', '871-62-5394', 'x')::users

@@ -324,7 +324,9 @@ pub struct Understood {
     pub predicates: BTreeSet<Column>,
     /// Functions it calls: lower case, without schema, and with it where it is written so.
     pub functions: BTreeSet<String>,
-    /// Whether every update and delete in it has a condition that is not constant; `None` if there is none.
+    /// Whether every update, delete, truncate and merge that changes rows has a condition about them that is not the same for
+    /// all; `None` if there is none. `IS NOT NULL` is one: on many columns it chooses, and where it does not, so might
+    /// `id > 0` not.
     pub has_predicate: Option<bool>,
     /// Why facts may be incomplete; empty if they are not.
     pub unknown: BTreeSet<Unknown>,

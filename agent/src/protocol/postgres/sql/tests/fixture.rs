@@ -15,6 +15,7 @@ const RELATIONS: &[(&str, &str, &str, &str)] = &[
     ("public", "v_written", "v", "id x"),
     ("public", "mv_users", "m", "id ssn"),
     ("public", "v_loop", "v", "id"),
+    ("public", "v_setting", "v", "x"),
     ("public", "v_filtered", "v", "id"),
     ("public", "events", "p", "id at body"),
     ("public", "events_old", "r", "id at body"),
@@ -37,6 +38,7 @@ const VIEWS: &[(&str, &str)] = &[
     ("v_deep", "SELECT v_users.who, v_users.ssn || '!'::text AS secret FROM public.v_users WHERE v_users.id > 3"),
     ("v_written", "SELECT id, public.leak(id) AS x FROM public.users"),
     ("mv_users", "SELECT users.id, users.ssn FROM public.users"),
+    ("v_setting", "SELECT pg_catalog.set_config('search_path', 'other', false) AS x"),
     ("v_loop", "SELECT id FROM public.v_loop"),
     ("v_filtered", "SELECT id FROM public.users WHERE ssn <> ''"),
 ];
@@ -71,7 +73,7 @@ const FUNCTIONS: &[(&str, &str, &str, &str, &str)] = &[
     ("public", "peek", "s", "sql", "25"),
     ("public", "crypt", "i", "c", "25"),
     ("public", "dblink", "v", "c", "2249"),
-    ("other", "lower", "i", "sql", "25"),
+    ("other", "lower json_value json_array json_object merge_action", "i", "sql", "25"),
     ("public", "gather", "i", "aggregate", "25"),
 ];
 
@@ -115,6 +117,9 @@ pub(super) fn catalog() -> Catalog {
     take(Question::Functions, &[&rows[..], &outputs[..]].concat());
     take(Question::Types, &[Some("900"), Some(&oid("address")), Some("0"), Some("901")]);
     take(Question::Operators, &[Some("public"), Some("===")]);
+    for operator in ["=", ">=", "<"] {
+        take(Question::Operators, &[Some("other"), Some(operator)]);
+    }
     take(Question::Casts, &[Some("secret_type")]);
     reading.finish()
 }

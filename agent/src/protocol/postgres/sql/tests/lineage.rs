@@ -311,6 +311,16 @@ fn functions_in_from() {
         ("SELECT * FROM homes h, unnest(h.others) t", "any"),
         ("SELECT t, t.street FROM homes h, unnest(h.others) t", "homes.others ?"),
         ("SELECT * FROM unnest($1::users[])", "any"),
+        ("SELECT * FROM unnest($1::other.text[])", "any"),
+        // Made by a query: of a type nobody knows.
+        ("SELECT t.b FROM (SELECT array_agg(ROW(id, ssn)) AS x FROM users) s, unnest(s.x) AS t(a, b)", "?"),
+        ("SELECT t.a FROM (SELECT array_agg(ssn) AS x FROM users) s, unnest(s.x) AS t(a)", "users.ssn"),
+        ("SELECT t.a FROM homes AS h(i, a, x), unnest(h.x) AS t(a)", "homes.tags"),
+        ("SELECT t.b FROM homes AS h(i, a, tags, x), unnest(h.x) AS t(a, b)", "?"),
+        // After columns that are not known, no place is.
+        ("SELECT t.c FROM users u, ROWS FROM (unnest(NULL::users[]), json_each(u.note)) AS t(a, b, c)", "?"),
+        ("SELECT t.a FROM users u, ROWS FROM (json_each(u.note), unnest(NULL::users[])) AS t(a, b, c)", "?"),
+        ("SELECT b FROM users u, unnest(NULL::users[]) WITH ORDINALITY AS t(a, b)", "?"),
         ("SELECT * FROM ROWS FROM (generate_series(1, 2), lower('x')) AS r(a, b)", "- -"),
         ("SELECT x FROM users, xmltable('/a' PASSING note COLUMNS x text PATH 'b', n FOR ORDINALITY) t", "users.note"),
         (

@@ -30,9 +30,37 @@ fn settings() {
         ("DO 'x'", Change::Opaque),
         ("SELECT leak(1)", Change::Opaque),
         ("SELECT * FROM v_written", Change::Opaque),
-        ("EXPLAIN ANALYZE SELECT set_config('a', 'b', false)", set("a", "b", false)),
+        ("SELECT pg_catalog.set_config('a', 'b'::text, true)", set("a", "b", true)),
     ] {
         assert_eq!(one(sql).settings, [expected], "{sql}");
+    }
+    let both = one("SELECT set_config('a', 'b', false), set_config('c', 'd', false)");
+    assert_eq!(both.settings, [set("a", "b", false), set("c", "d", false)]);
+    // What may not be computed, or be cut by a cast, is not known to be done.
+    let perhaps = Change::Set { name: "a".into(), value: None, local: false };
+    for (sql, expected) in [
+        ("EXPLAIN ANALYZE SELECT set_config('a', 'b', false)", &perhaps),
+        ("SELECT set_config('a', 'b', false) WHERE false", &perhaps),
+        ("SELECT set_config('a', 'b', false) LIMIT 0", &perhaps),
+        ("SELECT set_config('a', 'b', false) OFFSET 1", &perhaps),
+        ("SELECT set_config('a', 'b', false) FROM users", &perhaps),
+        ("SELECT set_config('a', 'b', false) HAVING false", &perhaps),
+        ("SELECT set_config('a', 'b', false) UNION ALL SELECT 'x'", &perhaps),
+        ("SELECT set_config('a', 'b', false) || ''", &perhaps),
+        ("SELECT CASE WHEN false THEN set_config('a', 'b', false) END", &perhaps),
+        ("SELECT coalesce('x', set_config('a', 'b', false))", &perhaps),
+        ("SELECT 1, (SELECT set_config('a', 'b', false) WHERE false)", &perhaps),
+        ("SELECT set_config('a', 'b', false) FILTER (WHERE false)", &perhaps),
+        ("WITH x AS (SELECT set_config('a', 'b', false)) SELECT 1", &perhaps),
+        ("VALUES (set_config('a', 'b', false))", &perhaps),
+        ("DELETE FROM users WHERE false RETURNING set_config('a', 'b', false)", &perhaps),
+        ("PREPARE p AS SELECT set_config('a', 'b', false)", &perhaps),
+        ("DECLARE c CURSOR FOR SELECT set_config('a', 'b', false)", &perhaps),
+        ("SELECT set_config('a', 'bc'::varchar(1), false)", &perhaps),
+        ("SELECT set_config('ab'::varchar(1), 'c', false)", &Change::Opaque),
+        ("EXPLAIN EXECUTE p(set_config('a', 'b', false))", &perhaps),
+    ] {
+        assert_eq!(one(sql).settings, std::slice::from_ref(expected), "{sql}");
     }
     for sql in ["SELECT 1", "EXPLAIN SELECT set_config('a', 'b', false)", "SET TRANSACTION READ ONLY"] {
         assert_eq!(one(sql).settings, [], "{sql}");
@@ -111,8 +139,11 @@ fn one_statement_decides_what_names_mean_in_the_next() {
         ("SET search_path = other, public; SELECT lower(ssn) FROM users", "?"),
         ("SELECT set_config('search_path', 'other', false); SELECT nick FROM users", "other.users.nick"),
         ("SELECT set_config('search_path', $1, false); SELECT ssn FROM users", "?"),
+        ("SELECT set_config('search_path', 'other', false) WHERE false; SELECT ssn FROM users", "?"),
+        ("PREPARE p AS SELECT set_config('search_path', 'other', false); SELECT ssn FROM users", "?"),
+        ("SELECT * FROM v_setting; SELECT ssn FROM users", "?"),
         ("SELECT set_config('search_path', $1, false); SELECT card FROM orders", "orders.card"),
-        ("SET search_path = other; RESET search_path; SELECT ssn FROM users", "users.ssn"),
+        ("SET search_path = other; RESET search_path; SELECT ssn FROM users", "?"),
         ("SET search_path = nowhere; SELECT ssn FROM users", "?"),
         ("SET search_path = ''; SELECT relname FROM pg_class", "pg_catalog.pg_class.relname"),
         ("SET ROLE eve; SELECT ssn FROM users", "?"),
@@ -205,4 +236,35 @@ fn texts_of_statements_are_their_bytes() {
     let sql = "SELECT 1;  SELECT 'ü' ; ;SELECT 3";
     let texts: Vec<_> = understood(sql).into_iter().map(|facts| sql[facts.text].trim().to_owned()).collect();
     assert_eq!(texts, ["SELECT 1", "SELECT 'ü'", "SELECT 3"]);
+}
+
+#[test]
+fn code_behind_operators_and_words_is_noticed() {
+    let path = || Path::Known(vec!["other".into(), "public".into()]);
+    let opaque = |sql: &str, path: Path| with(path, sql).settings.contains(&Change::Opaque);
+    for sql in [
+        "SELECT 1 WHERE 1 BETWEEN 2 AND 3",
+        "SELECT 1 WHERE 1 BETWEEN SYMMETRIC 2 AND 3",
+        "SELECT 1 WHERE 1 NOT BETWEEN 2 AND 3",
+        "SELECT CASE 1 WHEN 2 THEN 3 END",
+        "SELECT 1 WHERE 1 IN (SELECT 2)",
+        "SELECT 1 WHERE 1 NOT IN (SELECT 2)",
+        "SELECT 1 WHERE 1 = ANY (SELECT 2)",
+        "SELECT nullif(1, 2)",
+        "SELECT 1 FROM orders a JOIN orders b USING (id)",
+        "SELECT 1 FROM orders a NATURAL JOIN orders b",
+        "SELECT id FROM orders ORDER BY id USING <",
+        "SELECT max(id ORDER BY id USING <) FROM orders",
+        "SELECT json_value('{}', '$')",
+        "SELECT json_array(1, 2)",
+        "SELECT json_object('{a,b}')",
+        "SELECT json_object('a': 1)",
+        "SELECT merge_action()",
+    ] {
+        assert!(opaque(sql, path()), "{sql}");
+        assert!(!opaque(sql, names().path), "{sql}");
+    }
+    for sql in ["SELECT CASE WHEN true THEN 3 END", "SELECT 1 WHERE EXISTS (SELECT 2)", "SELECT json_scalar(1)"] {
+        assert!(!opaque(sql, path()), "{sql}");
+    }
 }

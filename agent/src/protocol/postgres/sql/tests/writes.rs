@@ -33,6 +33,12 @@ fn stored_from_stored() {
             ("SELECT ssn AS a INTO x FROM users", "ada.x.a<users.ssn"),
             ("CREATE MATERIALIZED VIEW x AS SELECT ssn FROM users", "ada.x.ssn<users.ssn"),
             ("CREATE TABLE x AS EXECUTE p", "ada.x.<?"),
+            ("EXECUTE p('a', now(), $1, upper('b'))", ""),
+            ("EXECUTE p('a', peek(1))", "nowhere<?"),
+            ("EXECUTE p(query_to_xml('x', true, true, '')::text)", "nowhere<?"),
+            ("EXPLAIN EXECUTE p(peek(1))", "nowhere<?"),
+            ("EXPLAIN EXECUTE p(1)", ""),
+            ("EXPLAIN (VERBOSE) CREATE TABLE x AS EXECUTE p(peek(1))", "nowhere<? ada.x.<?"),
             ("COPY users (ssn) TO '/tmp/x'", "nowhere<users.ssn"),
             ("COPY (SELECT leak(1)) TO PROGRAM 'x'", "nowhere<?"),
             ("SELECT set_config('a.b', ssn, false) FROM users", "nowhere<users.ssn"),
@@ -45,6 +51,76 @@ fn stored_from_stored() {
             ("EXPLAIN INSERT INTO orders (card) SELECT ssn FROM users", ""),
             ("EXPLAIN ANALYZE INSERT INTO orders (card) SELECT ssn FROM users", "orders.card<users.ssn"),
             ("WITH i AS (INSERT INTO orders (card) SELECT ssn FROM users) SELECT 1", "orders.card<users.ssn"),
+        ],
+        stores,
+    );
+}
+
+#[test]
+fn what_is_computed_later_is_stored_at_once() {
+    check(
+        &[
+            ("CREATE TABLE x (a int DEFAULT 1 CHECK (a > 0), b text DEFAULT now(), CHECK (upper(b) <> 'c'))", ""),
+            ("CREATE TABLE x (a int, b int GENERATED ALWAYS AS (a + 1) STORED)", ""),
+            ("CREATE TABLE x (a text DEFAULT peek(1))", "ada.x.a<?"),
+            ("CREATE TABLE other.x (a text DEFAULT query_to_xml('x', true, true, '')::text)", "other.x.a<?"),
+            ("CREATE TABLE x (a text GENERATED ALWAYS AS (a || peek(1)) STORED)", "ada.x.a<?"),
+            ("CREATE TABLE x (a int CHECK (peek(1) IS NOT NULL))", "nowhere<?"),
+            ("CREATE TABLE x (a int, CHECK (table_to_xml('x', true, true, '') IS NULL))", "nowhere<?"),
+            ("CREATE TABLE x (a int CHECK ((SELECT ssn FROM users) IS NULL))", "nowhere<?"),
+            ("CREATE TABLE x (a text DEFAULT set_config('search_path', 'other', false))", "ada.x.a<?"),
+            ("CREATE TABLE x PARTITION OF events FOR VALUES IN (peek(1))", "nowhere<?"),
+            ("CREATE TABLE x PARTITION OF events FOR VALUES FROM (minvalue) TO (peek(1))", "nowhere<?"),
+            ("CREATE TABLE x PARTITION OF events FOR VALUES FROM (minvalue, 1) TO (2, maxvalue)", ""),
+            ("CREATE TABLE x PARTITION OF events (CHECK (id > 0)) FOR VALUES IN ('a')", ""),
+            ("CREATE TABLE x (a int) PARTITION BY LIST (peek(a))", "nowhere<?"),
+            ("CREATE TABLE x (a int) PARTITION BY LIST ((a + 1))", ""),
+            ("CREATE TABLE x (LIKE users, CHECK (ssn <> name))", ""),
+            ("CREATE TABLE x (a int, EXCLUDE (peek(a) WITH =) WHERE (a > 0))", "nowhere<?"),
+            ("ALTER TABLE orders ADD x text DEFAULT peek(1)", "orders.x<?"),
+            ("ALTER TABLE orders ADD x int CHECK (x > 0), ADD CHECK (x < 9)", ""),
+            ("ALTER TABLE orders ADD CHECK (peek(1) IS NULL)", "nowhere<?"),
+            ("ALTER TABLE orders ALTER total SET DEFAULT set_config('a', 'b', false)", "orders.total<?"),
+            ("ALTER TABLE nowhere ADD x int CHECK (x > y) DEFAULT 1, ADD CHECK (z > 0)", ""),
+            ("ALTER TABLE nowhere ADD x text GENERATED ALWAYS AS (ssn) STORED", ".nowhere.x<?"),
+            ("ALTER TABLE events ATTACH PARTITION badges FOR VALUES IN (peek(1))", "nowhere<?"),
+            ("CREATE DOMAIN x AS text CHECK (VALUE <> 'a') DEFAULT 'b'", ""),
+            ("CREATE DOMAIN x AS text CHECK (peek(1) = VALUE)", "nowhere<?"),
+            ("CREATE DOMAIN x AS text DEFAULT peek(1)", "nowhere<?"),
+            ("ALTER DOMAIN x ADD CHECK (peek(1) = VALUE)", "nowhere<?"),
+            ("ALTER DOMAIN x SET DEFAULT peek(1)", "nowhere<?"),
+            ("CREATE TRIGGER t BEFORE INSERT ON orders FOR EACH ROW WHEN (new.id > 0) EXECUTE FUNCTION f()", ""),
+            (
+                "CREATE TRIGGER t BEFORE INSERT ON orders FOR EACH ROW WHEN (peek(1) = '') EXECUTE FUNCTION f()",
+                "nowhere<?",
+            ),
+            (
+                "CREATE POLICY p ON orders USING (user_id = 1) WITH CHECK (total > 0)",
+                "nowhere<orders.total+orders.user_id",
+            ),
+            ("CREATE POLICY p ON orders USING ((SELECT count(*) FROM users WHERE ssn <> '') > 0)", "nowhere<users.ssn"),
+            ("CREATE POLICY p ON orders USING (peek(1) = '')", "nowhere<?"),
+            ("ALTER POLICY p ON orders USING (set_config('a', 'b', false) = '')", "nowhere<?"),
+        ],
+        stores,
+    );
+}
+
+#[test]
+fn what_comes_from_elsewhere_may_be_anything() {
+    check(
+        &[
+            ("CREATE FOREIGN TABLE x (a text) SERVER s", "nowhere<?"),
+            ("ALTER FOREIGN TABLE x OPTIONS (SET table_name 'users')", "nowhere<?"),
+            ("ALTER FOREIGN TABLE x ALTER a OPTIONS (SET column_name 'ssn')", "nowhere<?"),
+            ("IMPORT FOREIGN SCHEMA public FROM SERVER s INTO other", "nowhere<?"),
+            ("CREATE SERVER s FOREIGN DATA WRAPPER f", "nowhere<?"),
+            ("ALTER SERVER s OPTIONS (SET host 'x')", "nowhere<?"),
+            ("CREATE USER MAPPING FOR ada SERVER s", "nowhere<?"),
+            ("CREATE SUBSCRIPTION s CONNECTION 'x' PUBLICATION p", "nowhere<?"),
+            ("COPY orders (card) FROM STDIN", ""),
+            ("COPY orders (card, total) FROM PROGRAM 'x'", "orders.card<? orders.total<?"),
+            ("COPY orders (card) FROM '/tmp/x'", "orders.card<?"),
         ],
         stores,
     );
@@ -94,6 +170,7 @@ fn constants_and_parameters_know_what_they_meet() {
         ("SELECT * FROM users WHERE ssn = (SELECT 'a')", "'a'~users.ssn"),
         ("SELECT * FROM users WHERE leak('a') AND unheard_of(ssn, 'b') = 'c'", "'a'~? 'b'~? 'c'~?"),
         ("SELECT * FROM nowhere WHERE x = 'a'", "'a'~?"),
+        ("SELECT 1 FROM users WHERE note = ROW(1, 'a')::secret_type", "1~- 1~? 'a'~?"),
         ("INSERT INTO nowhere VALUES ('a')", "'a'~?"),
         ("SELECT 'a'::varchar(10), ssn::varchar(4) FROM users", "'a'~- 10~- 4~-"),
         ("SET x.y = 'secret'", "'secret'~?"),

@@ -1,7 +1,7 @@
 //! Calls of functions and operators: those of the server are known by name, anybody else's may do anything.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{FuncCall, Node, WindowDef};
+use pg_query::protobuf::{FuncCall, Node, SortBy, WindowDef};
 
 use super::super::builtin::{self, Nature};
 use super::super::catalog::{Language, SYSTEM};
@@ -9,7 +9,7 @@ use super::super::facts::{Change, Kind, Unknown};
 use super::super::names::Unlisted;
 use super::super::trace::Val;
 use super::scope::Outer;
-use super::tree::{constant_text, words};
+use super::tree::{constant_text, exact_text, words};
 use super::{Target, Walker};
 
 /// Who wrote what is called.
@@ -63,6 +63,10 @@ impl Walker<'_> {
                 return self.undecided(Unknown::DynamicSql);
             }
         }
+        // The server's grammar gives this one a schema, where older ones look for it.
+        if name == [SYSTEM, "json_object"] {
+            value = self.grown("json_object", value);
+        }
         self.applied(&name, value)
     }
 
@@ -86,13 +90,23 @@ impl Walker<'_> {
         let mut values = Vec::new();
         for node in nodes {
             let value = match &node.node {
-                Some(NodeEnum::SortBy(by)) => self.optional(by.node.as_deref(), scope),
+                Some(NodeEnum::SortBy(by)) => {
+                    self.sorted_by(by);
+                    self.optional(by.node.as_deref(), scope)
+                }
                 Some(_) | None => self.undecided(Unknown::Node),
             };
             self.chosen_by(&value);
             values.push(value);
         }
         self.combine(values)
+    }
+
+    /// `ORDER BY … USING` an operator.
+    pub(super) fn sorted_by(&mut self, by: &SortBy) {
+        if !by.use_op.is_empty() {
+            self.runs_written(&words(&by.use_op).unwrap_or_default());
+        }
     }
 
     pub(super) fn window(&mut self, window: &WindowDef, scope: Outer<'_>) {
@@ -180,13 +194,23 @@ impl Walker<'_> {
     }
 
     /// A value made from anything: its constants may have met anything.
-    fn lost(&mut self, value: &Val, why: Unknown) -> Val {
+    pub(super) fn lost(&mut self, value: &Val, why: Unknown) -> Val {
         let lost = Val { loose: value.loose, ..self.undecided(why) };
         self.settle(&lost);
         lost
     }
 
-    /// Whether an operator runs code somebody wrote.
+    /// Whether an operator runs code somebody wrote; that is noted.
+    pub(super) fn runs_written(&mut self, name: &[&str]) -> bool {
+        let written = self.operator_is_written(name);
+        if written {
+            self.doubt(Unknown::Function);
+            self.opaque();
+        }
+        written
+    }
+
+    /// Whether an operator is somebody's.
     pub(super) fn operator_is_written(&self, name: &[&str]) -> bool {
         match name {
             [name] => self.may_mean(self.catalog.written_operators(name)),
@@ -196,12 +220,13 @@ impl Walker<'_> {
     }
 
     fn set_config(&mut self, arguments: &[Node]) {
-        let mut texts = arguments.iter().map(constant_text);
+        let mut texts = arguments.iter().map(exact_text);
         let (name, value, local) = (texts.next().flatten(), texts.next().flatten(), texts.next().flatten());
         self.facts.kinds.insert(Kind::Session);
         match (name, local.as_deref()) {
             (Some(name), Some(local @ ("true" | "false" | "t" | "f"))) => {
-                self.setting(name.to_lowercase(), value, local.starts_with('t'));
+                // Where it may not be computed, or not once, what holds after it is not known.
+                self.setting(name.to_lowercase(), value.filter(|_| self.sets), local.starts_with('t'));
             }
             _ => self.facts.settings.push(Change::Opaque),
         }

@@ -1,14 +1,16 @@
 //! INSERT, UPDATE, DELETE and MERGE: what is written, from what, and under which condition.
 
+use std::collections::BTreeSet;
+
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    BoolExprType, CmdType, DeleteStmt, InsertStmt, MergeStmt, MergeWhenClause, Node, OnConflictClause, RangeVar,
-    ResTarget, ReturningClause, ReturningOptionKind, UpdateStmt,
+    AExpr, AExprKind, BoolExprType, CmdType, ColumnRef, DeleteStmt, InsertStmt, MergeStmt, MergeWhenClause, Node,
+    OnConflictClause, RangeVar, ResTarget, ReturningClause, ReturningOptionKind, UpdateStmt,
 };
 
 use super::super::facts::{Change, Column, Kind, Name, Relation, Unknown};
 use super::super::names::Unlisted;
-use super::super::trace::{Trace, Val};
+use super::super::trace::{Cell, Trace, Val};
 use super::resolve::Meant;
 use super::scope::{Field, Item, Outer, Scope};
 use super::select::Query;
@@ -164,7 +166,7 @@ impl Walker<'_> {
             items.extend(self.items_of(&update.from_clause, outer));
             let scope = Scope { items: &items, goes_on: false, outer };
             self.assigned(&update.target_list, &written, Some(&scope));
-            self.condition(update.where_clause.as_deref(), Some(&scope));
+            self.condition(update.where_clause.as_deref(), &written, Some(&scope));
             let query = self.returning(update.returning_clause.as_ref(), &items, outer);
             self.leave(&with);
             query
@@ -226,7 +228,7 @@ impl Walker<'_> {
             let mut items = vec![written.item.clone()];
             items.extend(self.items_of(&delete.using_clause, outer));
             let scope = Scope { items: &items, goes_on: false, outer };
-            self.condition(delete.where_clause.as_deref(), Some(&scope));
+            self.condition(delete.where_clause.as_deref(), &written, Some(&scope));
             let query = self.returning(delete.returning_clause.as_ref(), &items, outer);
             self.leave(&with);
             query
@@ -234,36 +236,70 @@ impl Walker<'_> {
     }
 
     /// The condition of an update or delete.
-    fn condition(&mut self, node: Option<&Node>, scope: Outer<'_>) {
+    fn condition(&mut self, node: Option<&Node>, written: &Written, scope: Outer<'_>) {
         let value = self.optional(node, scope);
         self.chosen_by(&value);
-        let depends = node.is_some_and(|node| self.depends(node, scope));
+        let depends = node.is_some_and(|node| self.depends(node, &cells(written), scope));
+        self.conditioned(depends);
+    }
+
+    /// Rows are changed, on some condition or on none.
+    pub(super) fn conditioned(&mut self, depends: bool) {
         let so_far = self.facts.has_predicate.unwrap_or(true);
         self.facts.has_predicate = Some(so_far && depends);
     }
 
-    /// Whether a condition is about rows, and not the same for all of them.
-    fn depends(&mut self, node: &Node, scope: Outer<'_>) -> bool {
+    /// Whether a condition is about the rows that are changed, and not the same for all of them.
+    fn depends(&mut self, node: &Node, own: &BTreeSet<Cell>, scope: Outer<'_>) -> bool {
         stacker::maybe_grow(RED_ZONE, GROWTH, || match &node.node {
             Some(NodeEnum::CurrentOfExpr(_)) => true,
             Some(NodeEnum::BoolExpr(expression)) => {
                 let mut args = expression.args.iter();
                 match BoolExprType::try_from(expression.boolop) {
-                    Ok(BoolExprType::AndExpr) => args.any(|node| self.depends(node, scope)),
+                    Ok(BoolExprType::AndExpr) => args.any(|node| self.depends(node, own, scope)),
                     Ok(BoolExprType::OrExpr | BoolExprType::NotExpr | BoolExprType::Undefined) | Err(_) => {
-                        args.all(|node| self.depends(node, scope))
+                        args.all(|node| self.depends(node, own, scope))
                     }
                 }
             }
-            Some(NodeEnum::AExpr(expression)) if same(expression.lexpr.as_deref(), expression.rexpr.as_deref()) => {
-                false
-            }
-            Some(_) => {
-                let value = self.expression(node, scope);
-                !value.trace.is_nothing() && value.trace != Trace::Undecided
-            }
+            Some(NodeEnum::AExpr(expression)) if self.is_idle(expression, scope) => false,
+            Some(_) => self.expression(node, scope).trace.cells().any(|cell| own.contains(&cell)),
             None => false,
         })
+    }
+
+    /// Whether a column is compared with itself.
+    fn is_idle(&mut self, expression: &AExpr, scope: Outer<'_>) -> bool {
+        let (Some(left), Some(right)) = (expression.lexpr.as_deref(), expression.rexpr.as_deref()) else {
+            return false;
+        };
+        let several = match &right.node {
+            Some(NodeEnum::List(list)) => list.items.as_slice(),
+            Some(_) | None => std::slice::from_ref(right),
+        };
+        match AExprKind::try_from(expression.kind) {
+            Ok(AExprKind::AexprIn) => several.iter().any(|one| self.same(left, one, scope)),
+            Ok(_) | Err(_) => several.iter().all(|one| self.same(left, one, scope)),
+        }
+    }
+
+    /// Whether two nodes are the same column, or rows of the same columns, whatever they are cast to.
+    fn same(&mut self, left: &Node, right: &Node, scope: Outer<'_>) -> bool {
+        let (left, right) = (bare(left), bare(right));
+        match (&left.node, &right.node) {
+            (Some(NodeEnum::ColumnRef(one)), Some(NodeEnum::ColumnRef(other))) => {
+                let name = |reference: &ColumnRef| reference.fields.last().and_then(word).map(str::to_owned);
+                name(one) == name(other) && {
+                    let (one, other) = (self.expression(left, scope).trace, self.expression(right, scope).trace);
+                    one == other
+                }
+            }
+            (Some(NodeEnum::RowExpr(one)), Some(NodeEnum::RowExpr(other))) => {
+                one.args.len() == other.args.len()
+                    && one.args.iter().zip(&other.args).all(|(one, other)| self.same(one, other, scope))
+            }
+            (Some(_) | None, _) => false,
+        }
     }
 
     pub(super) fn merge(&mut self, merge: &MergeStmt, outer: Outer<'_>) -> Query {
@@ -280,9 +316,20 @@ impl Walker<'_> {
             let scope = Scope { items: &items, goes_on: false, outer };
             let value = self.optional(merge.join_condition.as_deref(), Some(&scope));
             self.chosen_by(&value);
+            let own = cells(&written);
+            let joins = merge.join_condition.as_deref().is_some_and(|node| self.depends(node, &own, Some(&scope)));
             for node in &merge.merge_when_clauses {
                 match &node.node {
-                    Some(NodeEnum::MergeWhenClause(when)) => self.when(when, &written, Some(&scope)),
+                    Some(NodeEnum::MergeWhenClause(when)) => {
+                        let changes =
+                            matches!(CmdType::try_from(when.command_type), Ok(CmdType::CmdDelete | CmdType::CmdUpdate));
+                        let chosen = when.condition.as_deref();
+                        if changes {
+                            let depends = joins || chosen.is_some_and(|node| self.depends(node, &own, Some(&scope)));
+                            self.conditioned(depends);
+                        }
+                        self.when(when, &written, Some(&scope));
+                    }
                     Some(_) | None => self.doubt(Unknown::Node),
                 }
             }
@@ -354,13 +401,23 @@ fn res_target(node: &Node) -> Option<&ResTarget> {
     }
 }
 
-/// Whether two nodes are the same column.
-fn same(left: Option<&Node>, right: Option<&Node>) -> bool {
-    let names = |node: Option<&Node>| match node.and_then(|node| node.node.as_ref()) {
-        Some(NodeEnum::ColumnRef(reference)) => {
-            Some(reference.fields.iter().map(|field| word(field).map(str::to_owned)).collect::<Vec<_>>())
+/// The columns of what is written to, and of what is behind it.
+fn cells(written: &Written) -> BTreeSet<Cell> {
+    written.item.fields.iter().flat_map(|field| field.value.trace.cells()).collect()
+}
+
+/// A node without what it is cast to.
+fn bare(node: &Node) -> &Node {
+    let mut bare = node;
+    loop {
+        let inner = match &bare.node {
+            Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref(),
+            Some(NodeEnum::CollateClause(collate)) => collate.arg.as_deref(),
+            Some(_) | None => None,
+        };
+        match inner {
+            Some(inner) => bare = inner,
+            None => return bare,
         }
-        Some(_) | None => None,
-    };
-    names(left).is_some_and(|left| names(right) == Some(left))
+    }
 }

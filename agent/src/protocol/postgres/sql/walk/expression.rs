@@ -5,6 +5,7 @@ use pg_query::protobuf::{
     AExpr, AExprKind, AIndirection, CaseExpr, ColumnRef, Node, SubLink, SubLinkType, TypeCast, TypeName,
 };
 
+use super::super::catalog::SYSTEM;
 use super::super::facts::{Unknown, Use};
 use super::super::trace::{Trace, Val};
 use super::scope::{Item, Outer};
@@ -50,6 +51,7 @@ impl Walker<'_> {
     fn followed(&mut self, node: &Node, scope: Outer<'_>) -> Val {
         let Some(node) = &node.node else { return Val::default() };
         match node {
+            NodeEnum::ColumnRef(_) if self.own.is_some() => Val { trace: Trace::default(), loose: self.own },
             NodeEnum::ColumnRef(reference) => {
                 let value = self.column(reference, scope);
                 self.looked_at(&value.trace);
@@ -83,15 +85,26 @@ impl Walker<'_> {
                 self.facts.uses.push(Use::Current(current.cursor_name.clone()));
                 Val::default()
             }
-            NodeEnum::SqlvalueFunction(_) | NodeEnum::SetToDefault(_) | NodeEnum::MergeSupportFunc(_) => Val::default(),
+            NodeEnum::SqlvalueFunction(_) | NodeEnum::SetToDefault(_) => Val::default(),
+            NodeEnum::MergeSupportFunc(_) => self.grown("merge_action", Val::default()),
             NodeEnum::XmlExpr(xml) => {
                 let named = self.all(&xml.named_args, scope);
                 let others = self.all(&xml.args, scope);
                 self.combine([named, others])
             }
             NodeEnum::XmlSerialize(xml) => self.optional(xml.expr.as_deref(), scope),
-            other => self.json(other, scope),
+            other => {
+                let value = self.json(other, scope);
+                super::json::word_of(other).map_or(value.clone(), |word| self.grown(word, value))
+            }
         }
+    }
+
+    /// What is syntax to newer servers only, and a function of that name to others.
+    pub(super) fn grown(&mut self, name: &'static str, value: Val) -> Val {
+        let (meant, stale) = self.functions_meant(&[name]);
+        let written = stale || meant.iter().any(|function| &*function.schema != SYSTEM);
+        if written { self.applied(&[name], value) } else { value }
     }
 
     /// A condition: its constants have met what they are compared with.
@@ -114,9 +127,17 @@ impl Walker<'_> {
         let right = self.optional(expression.rexpr.as_deref(), scope);
         let mut value = self.combine([left, right]);
         let Some(name) = words(&expression.name) else { return self.undecided(Unknown::Node) };
-        if self.operator_is_written(&name) {
-            self.doubt(Unknown::Function);
-            self.opaque();
+        // These stand for others.
+        let operators: &[&str] = match AExprKind::try_from(expression.kind) {
+            Ok(AExprKind::AexprBetween | AExprKind::AexprBetweenSym) => &[">=", "<="],
+            Ok(AExprKind::AexprNotBetween | AExprKind::AexprNotBetweenSym) => &["<", ">"],
+            Ok(_) | Err(_) => &[],
+        };
+        let runs = match operators {
+            [] => self.runs_written(&name),
+            several => several.iter().any(|name| self.runs_written(&[name])),
+        };
+        if runs {
             value.trace = Trace::Undecided;
             self.settle(&value);
         }
@@ -155,7 +176,7 @@ impl Walker<'_> {
         let is_text = cast.arg.as_deref().is_some_and(is_string);
         if self.catalog.casts_by_code(name) && !is_text {
             self.opaque();
-            return self.undecided(Unknown::Function);
+            return self.lost(&value, Unknown::Function);
         }
         value
     }
@@ -168,6 +189,9 @@ impl Walker<'_> {
     fn case(&mut self, case: &CaseExpr, scope: Outer<'_>) -> Val {
         let tested = case.arg.as_deref().map(|arg| self.expression(arg, scope));
         let mut chosen = Trace::default();
+        if tested.is_some() && self.runs_written(&["="]) {
+            chosen = Trace::Undecided;
+        }
         let mut results = Vec::new();
         for when in &case.args {
             let Some(NodeEnum::CaseWhen(when)) = &when.node else { return self.undecided(Unknown::Node) };
@@ -188,6 +212,10 @@ impl Walker<'_> {
     }
 
     fn sublink(&mut self, link: &SubLink, scope: Outer<'_>) -> Val {
+        // The server has none where all columns are of one row.
+        if self.own.is_some() {
+            return self.undecided(Unknown::Node);
+        }
         let tested = self.optional(link.testexpr.as_deref(), scope);
         let before = std::mem::take(&mut self.conditions);
         let query = match link.subselect.as_deref() {
@@ -200,12 +228,17 @@ impl Walker<'_> {
         } else {
             self.combine(query.fields.into_iter().map(|field| field.value))
         };
-        let operator = words(&link.oper_name).unwrap_or_default();
-        if !operator.is_empty() && self.operator_is_written(&operator) {
-            self.opaque();
-            return self.undecided(Unknown::Function);
+        let kind = SubLinkType::try_from(link.sub_link_type);
+        let operator = match words(&link.oper_name) {
+            // `IN`
+            Some(none) if none.is_empty() && kind == Ok(SubLinkType::AnySublink) => vec!["="],
+            written => written.unwrap_or_default(),
+        };
+        if !operator.is_empty() && self.runs_written(&operator) {
+            let both = self.combine([tested, value]);
+            return self.lost(&both, Unknown::Function);
         }
-        match SubLinkType::try_from(link.sub_link_type) {
+        match kind {
             Ok(SubLinkType::ExistsSublink) => chosen.into(),
             Ok(SubLinkType::AllSublink | SubLinkType::AnySublink | SubLinkType::RowcompareSublink) => {
                 let mut value = self.combine([tested, value]);

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    Alias, JoinExpr, Node, RangeFunction, RangeSubselect, RangeTableFunc, RangeTableSample, RangeVar,
+    Alias, ColumnRef, JoinExpr, Node, RangeFunction, RangeSubselect, RangeTableFunc, RangeTableSample, RangeVar,
 };
 
 use super::super::builtin;
@@ -203,6 +203,7 @@ impl Walker<'_> {
             let only = named.next()?.clone();
             named.next().is_none().then_some(only)
         };
+        self.runs_written(&["="]);
         let mut all = Vec::new();
         for name in &names {
             let (a, b) = (one(&left, name)?, one(&right, name)?);
@@ -270,8 +271,10 @@ impl Walker<'_> {
         if range.ordinality {
             fields.push(Field { name: "ordinality".into(), value: Val::default() });
         }
-        if open {
+        // Of one that is not known, nobody knows which place the columns of the next have.
+        if open && (!alone || range.ordinality) {
             self.doubt(Unknown::Column);
+            fields.clear();
         }
         let mut item = Item::new(name, shared(fields));
         item.open = open;
@@ -324,22 +327,51 @@ impl Walker<'_> {
                 array.elements.iter().all(|element| matches!(&element.node, Some(NodeEnum::AConst(_))))
             }
             Some(NodeEnum::TypeCast(cast)) => cast.type_name.as_ref().is_some_and(|name| {
-                let last = name.names.last().and_then(word).unwrap_or_default();
-                matches!(last, "text" | "int4" | "int8" | "uuid" | "varchar" | "numeric" | "date" | "timestamptz")
+                let names = words(&name.names).unwrap_or_default();
+                let ([last] | [SYSTEM, last]) = names.as_slice() else { return false };
+                matches!(*last, "text" | "int4" | "int8" | "uuid" | "varchar" | "numeric" | "date" | "timestamptz")
             }),
             Some(NodeEnum::FuncCall(call)) => {
                 let name = call.funcname.last().and_then(word).unwrap_or_default();
                 self.catalog.gives_plain_array(name)
             }
-            Some(NodeEnum::ColumnRef(_)) => {
-                let trace = self.expression(argument, scope).trace;
-                let mut cells = trace.cells();
-                let only = cells.next().filter(|_| cells.next().is_none());
-                let column = only.and_then(|cell| self.catalog.column(cell));
-                column.is_some_and(|column| !self.catalog.may_hold_rows(column.type_oid))
+            Some(NodeEnum::ColumnRef(reference)) => {
+                let kind = self.stored_type(reference, scope);
+                kind.is_some_and(|kind| !self.catalog.may_hold_rows(kind))
             }
             Some(_) | None => false,
         })
+    }
+
+    /// The type of a column that a relation itself has. Of what a query makes, the type is not known.
+    fn stored_type(&self, reference: &ColumnRef, scope: Outer<'_>) -> Option<u32> {
+        let (table, name) = match reference.fields.as_slice() {
+            [name] => (None, word(name)?),
+            [table, name] => (Some(word(table)?), word(name)?),
+            _ => return None,
+        };
+        let mut found = None;
+        let mut level = scope;
+        while let Some(part) = level {
+            let meant = |item: &&Item| match table {
+                Some(table) => item.named && item.name.as_deref() == Some(table),
+                None => item.plain,
+            };
+            for item in part.items.iter().filter(meant) {
+                let mut places = item.fields.iter().zip(0_u32..).filter(|(field, _)| &*field.name == name);
+                let place = places.next();
+                if item.open || places.next().is_some() || (place.is_some() && found.is_some()) {
+                    return None;
+                }
+                found = found.or_else(|| Some((item.table, place?.1)));
+            }
+            if found.is_some() && !part.goes_on {
+                break;
+            }
+            level = part.outer;
+        }
+        let (table, place) = found?;
+        self.catalog.column((table?, place)).map(|column| column.type_oid)
     }
 
     fn xml_table(&mut self, table: &RangeTableFunc, scope: Outer<'_>) -> Item {

@@ -1,7 +1,9 @@
 //! SQL/JSON: what is made of a document comes from all of it, its path and its defaults.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{JsonAggConstructor, JsonBehavior, JsonKeyValue, JsonOutput, JsonTable, JsonValueExpr, Node};
+use pg_query::protobuf::{
+    JsonAggConstructor, JsonBehavior, JsonExprOp, JsonKeyValue, JsonOutput, JsonTable, JsonValueExpr, Node,
+};
 
 use super::super::facts::Unknown;
 use super::super::trace::Val;
@@ -139,4 +141,26 @@ impl Walker<'_> {
             }
         }
     }
+}
+
+/// The function that older servers take an expression for.
+#[expect(clippy::wildcard_enum_match_arm, reason = "others are syntax to every server, or unknown")]
+pub(super) fn word_of(node: &NodeEnum) -> Option<&'static str> {
+    Some(match node {
+        NodeEnum::JsonParseExpr(_) => "json",
+        NodeEnum::JsonScalarExpr(_) => "json_scalar",
+        NodeEnum::JsonSerializeExpr(_) => "json_serialize",
+        NodeEnum::JsonObjectConstructor(_) => "json_object",
+        NodeEnum::JsonArrayConstructor(_) | NodeEnum::JsonArrayQueryConstructor(_) => "json_array",
+        NodeEnum::JsonObjectAgg(_) => "json_objectagg",
+        NodeEnum::JsonArrayAgg(_) => "json_arrayagg",
+        NodeEnum::JsonFuncExpr(function) => match JsonExprOp::try_from(function.op) {
+            Ok(JsonExprOp::JsonExistsOp) => "json_exists",
+            Ok(JsonExprOp::JsonQueryOp) => "json_query",
+            Ok(JsonExprOp::JsonValueOp) => "json_value",
+            Ok(JsonExprOp::JsonTableOp) => "json_table",
+            Ok(JsonExprOp::Undefined) | Err(_) => return None,
+        },
+        _ => return None,
+    })
 }

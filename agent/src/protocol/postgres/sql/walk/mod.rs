@@ -100,6 +100,10 @@ pub(super) struct Walker<'a> {
     /// Views that are being expanded, outermost first.
     views: Vec<u32>,
     pub(super) body: Body,
+    /// Whether all the statement does is to set what it says.
+    sets: bool,
+    /// What is near constants where all columns are of a row that is only made.
+    own: Option<Group>,
     fuel: usize,
     /// How many more columns may be named in what is found.
     nameable: usize,
@@ -130,6 +134,8 @@ impl<'a> Walker<'a> {
             fields: HashMap::new(),
             views: Vec::new(),
             body: Body::Unknown,
+            sets: false,
+            own: None,
             fuel: FUEL,
             nameable: finish::MOST_NAMED,
             named: HashMap::new(),

@@ -121,10 +121,13 @@ impl Walker<'_> {
     fn ordered(&mut self, select: &SelectStmt, query: &Query, scope: Outer<'_>) {
         for node in &select.sort_clause {
             match &node.node {
-                Some(NodeEnum::SortBy(by)) => match by.node.as_deref() {
-                    Some(node) => self.by_output(node, query, scope),
-                    None => self.doubt(Unknown::Node),
-                },
+                Some(NodeEnum::SortBy(by)) => {
+                    self.sorted_by(by);
+                    match by.node.as_deref() {
+                        Some(node) => self.by_output(node, query, scope),
+                        None => self.doubt(Unknown::Node),
+                    }
+                }
                 Some(_) | None => self.doubt(Unknown::Node),
             }
         }

@@ -6,6 +6,7 @@ use pg_query::protobuf::{Node, SelectStmt};
 use super::super::facts::{Kind, Output, Unknown};
 use super::Walker;
 use super::select::Query;
+use super::tree::{exact_text, words};
 
 impl Walker<'_> {
     /// Follows a whole statement.
@@ -47,7 +48,9 @@ impl Walker<'_> {
             // VALUES, too, which gives rows to whoever asks and is no query where it only fills a table.
             self.facts.kinds.insert(Kind::Read);
         }
+        self.sets = matches!(statement, NodeEnum::SelectStmt(select) if only_sets(select));
         let query = self.top(node);
+        self.sets = false;
         self.facts.output = if has_rows { self.output(&query) } else { Output::Nothing };
         true
     }
@@ -62,6 +65,44 @@ impl Walker<'_> {
         }
         query
     }
+}
+
+/// Whether all it does is to call `set_config`, each target once and for certain.
+fn only_sets(select: &SelectStmt) -> bool {
+    let targets = !select.target_list.is_empty() && select.target_list.iter().all(sets);
+    let bare = select.distinct_clause.is_empty()
+        && select.into_clause.is_none()
+        && select.from_clause.is_empty()
+        && select.where_clause.is_none()
+        && select.group_clause.is_empty()
+        && select.having_clause.is_none()
+        && select.window_clause.is_empty()
+        && select.values_lists.is_empty()
+        && select.sort_clause.is_empty()
+        && select.limit_offset.is_none()
+        && select.limit_count.is_none()
+        && select.locking_clause.is_empty()
+        && select.with_clause.is_none()
+        && select.larg.is_none()
+        && select.rarg.is_none();
+    targets && bare
+}
+
+/// Whether a target is a bare call of `set_config`.
+fn sets(target: &Node) -> bool {
+    let Some(NodeEnum::ResTarget(target)) = &target.node else { return false };
+    let Some(NodeEnum::FuncCall(call)) = target.val.as_deref().and_then(|value| value.node.as_ref()) else {
+        return false;
+    };
+    let is_plain = |node: &Node| match &node.node {
+        Some(NodeEnum::ParamRef(_)) => true,
+        Some(_) | None => exact_text(node).is_some(),
+    };
+    matches!(words(&call.funcname).as_deref(), Some(["set_config"] | ["pg_catalog", "set_config"]))
+        && call.args.iter().all(is_plain)
+        && call.agg_filter.is_none()
+        && call.over.is_none()
+        && call.agg_order.is_empty()
 }
 
 /// `SELECT … INTO`: of a set operation, the leftmost query has it.

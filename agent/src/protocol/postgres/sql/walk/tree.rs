@@ -35,6 +35,22 @@ pub(super) fn constant_text(node: &Node) -> Option<String> {
     }
 }
 
+/// A constant that no cast makes another, as text.
+pub(super) fn exact_text(node: &Node) -> Option<String> {
+    match &node.node {
+        Some(NodeEnum::TypeCast(cast)) => {
+            let kind = cast.type_name.as_ref()?;
+            let exact = matches!(
+                words(&kind.names)?.as_slice(),
+                ["text" | "bool" | "boolean"] | ["pg_catalog", "text" | "bool"]
+            );
+            let whole = kind.typmods.is_empty() && kind.array_bounds.is_empty();
+            exact_text(cast.arg.as_deref()?).filter(|_| exact && whole)
+        }
+        Some(_) | None => constant_text(node),
+    }
+}
+
 /// Whether it is a string constant, whose type is yet to be found, or a null.
 pub(super) fn is_string(node: &Node) -> bool {
     match &node.node {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::super::builtin;
 use super::super::catalog::{Definition, Expansion, Table, TableKind};
-use super::super::facts::{Change, Deed, Unknown};
+use super::super::facts::{Deed, Unknown};
 use super::super::names::{Names, Path, Unlisted};
 use super::super::text::Script;
 use super::super::trace::Trace;
@@ -122,7 +122,7 @@ impl Walker<'_> {
             cells: facts.predicates,
             functions: facts.functions,
             unknown: facts.unknown,
-            opaque: facts.deeds.contains(&Deed::Opaque) || facts.settings.contains(&Change::Opaque),
+            opaque: facts.deeds.contains(&Deed::Opaque) || !facts.settings.is_empty(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
     CallStmt, CopyStmt, CreateTableAsStmt, DefElem, ExplainStmt, IntoClause, Node, ObjectType, RangeVar, TruncateStmt,
+    VacuumStmt,
 };
 
 use super::super::super::facts::{Argument, Column, Copied, Kind, Lineage, Name, Output, Relation, Unknown};
@@ -34,13 +35,32 @@ impl Walker<'_> {
                 self.code();
                 "do"
             }
-            NodeEnum::VacuumStmt(vacuum) => {
-                self.facts.kinds.insert(Kind::Ddl);
-                if vacuum.is_vacuumcmd { "vacuum" } else { "analyze" }
-            }
+            NodeEnum::VacuumStmt(vacuum) => self.maintained(vacuum),
             _ => return false,
         };
         true
+    }
+
+    /// ANALYZE, and VACUUM that writes tables anew, compute expressions of indexes and statistics over all rows.
+    fn maintained(&mut self, vacuum: &VacuumStmt) -> &'static str {
+        self.facts.kinds.insert(Kind::Ddl);
+        let names = vacuum.options.iter().map(option);
+        let computes = !vacuum.is_vacuumcmd || names.into_iter().any(|(name, _)| name == "analyze" || name == "full");
+        if computes && vacuum.rels.is_empty() {
+            // All tables.
+            self.doubt(Unknown::Relation);
+        }
+        for node in vacuum.rels.iter().filter(|_| computes) {
+            let Some(NodeEnum::VacuumRelation(relation)) = &node.node else {
+                self.doubt(Unknown::Node);
+                continue;
+            };
+            if let Some(range) = &relation.relation {
+                let item = self.stored(range);
+                item.fields.iter().for_each(|field| self.looked_at(&field.value.trace));
+            }
+        }
+        if vacuum.is_vacuumcmd { "vacuum" } else { "analyze" }
     }
 
     /// Code in some language: it may do anything.
@@ -63,6 +83,7 @@ impl Walker<'_> {
 
     fn truncate(&mut self, truncate: &TruncateStmt) -> &'static str {
         self.facts.kinds.extend([Kind::Write, Kind::Destructive]);
+        self.conditioned(false);
         for node in &truncate.relations {
             match &node.node {
                 Some(NodeEnum::RangeVar(range)) => drop(self.written(range)),
@@ -73,7 +94,9 @@ impl Walker<'_> {
     }
 
     fn explain(&mut self, explain: &ExplainStmt) -> &'static str {
-        let runs = explain.options.iter().any(is_analyze);
+        // To plan a prepared statement, its arguments are computed.
+        let computes = explain.query.as_deref().is_some_and(executes);
+        let runs = computes || explain.options.iter().any(is_analyze);
         if let Some(query) = explain.query.as_deref() {
             self.explained(query);
         }
@@ -217,8 +240,11 @@ impl Walker<'_> {
         if written.item.open {
             columns = copy.attlist.iter().filter_map(word).map(Into::into).collect();
         }
+        // The client's own rows, or else what nobody here knows: a file or a program may have anything.
+        let from_client = copy.filename.is_empty() && !copy.is_program;
+        let value = if from_client { Val::default() } else { Val::undecided() };
         for column in columns {
-            self.store(&written, &column, &Val::default());
+            self.store(&written, &column, &value);
         }
         let items = [written.item];
         let scope = Scope { items: &items, goes_on: false, outer: None };
@@ -264,6 +290,17 @@ fn option(option: &Node) -> (String, Argument) {
         Some(_) => Argument::Other,
     };
     (element.defname.clone(), argument)
+}
+
+/// Whether it runs a prepared statement, or makes a table of what that gives.
+fn executes(query: &Node) -> bool {
+    match &query.node {
+        Some(NodeEnum::ExecuteStmt(_)) => true,
+        Some(NodeEnum::CreateTableAsStmt(create)) => {
+            matches!(create.query.as_deref(), Some(Node { node: Some(NodeEnum::ExecuteStmt(_)) }))
+        }
+        Some(_) | None => false,
+    }
 }
 
 /// `ANALYZE`, unless it says it is off.

@@ -2,18 +2,19 @@
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    AlterTableCmd, AlterTableStmt, AlterTableType, ConstrType, Constraint, CreateFunctionStmt, CreateStmt,
-    DropBehavior, DropStmt, IndexStmt, Node, ObjectType, RangeVar, RenameStmt, RuleStmt, ViewStmt,
+    AlterTableCmd, AlterTableStmt, AlterTableType, ConstrType, CreateFunctionStmt, CreateStmt, DropBehavior, DropStmt,
+    IndexStmt, Node, ObjectType, RangeVar, RenameStmt, RuleStmt, ViewStmt,
 };
 
 use super::super::super::catalog::SYSTEM;
-use super::super::super::facts::{Kind, Name, Output, Unknown};
+use super::super::super::facts::{Kind, Name, Output, Relation, Unknown};
 use super::super::super::names::Unlisted;
 use super::super::super::trace::{Trace, Val};
-use super::super::Walker;
 use super::super::dml::Written;
-use super::super::scope::{Item, Scope};
+use super::super::scope::{Field, Item, Scope};
+use super::super::select::shared;
 use super::super::tree::words;
+use super::super::{Target, Walker};
 use super::list::object;
 
 /// `RELPERSISTENCE_TEMP` of the server's `pg_class.h`.
@@ -26,7 +27,11 @@ impl Walker<'_> {
         self.facts.verb = match statement {
             NodeEnum::CreateStmt(create) => self.table(create, "create table"),
             NodeEnum::CreateForeignTableStmt(create) => match &create.base_stmt {
-                Some(base) => self.table(base, "create foreign table"),
+                Some(base) => {
+                    // What a server elsewhere has may be what is here.
+                    self.facts.stores.push((Target::Nameless, Trace::Undecided));
+                    self.table(base, "create foreign table")
+                }
                 None => return false,
             },
             NodeEnum::CreateSeqStmt(create) => {
@@ -91,31 +96,12 @@ impl Walker<'_> {
         if let Some(range) = &create.relation {
             self.appears(range);
         }
-        // Defaults and checks see no rows now; what they call is noted.
-        let nothing = [Item::unknown(None)];
-        let scope = Scope { items: &nothing, goes_on: false, outer: None };
-        let before = self.facts.unknown.clone();
-        for node in create.table_elts.iter().chain(&create.constraints) {
-            match &node.node {
-                Some(NodeEnum::ColumnDef(column)) => {
-                    column.type_name.iter().for_each(|type_name| self.type_name(type_name));
-                    column.constraints.iter().for_each(|node| self.constraint(node, &scope));
-                }
-                Some(NodeEnum::Constraint(_)) => self.constraint(node, &scope),
-                Some(_) | None => {}
-            }
-        }
-        self.facts.unknown = before;
+        let (schema, table) = match &create.relation {
+            Some(range) => (self.creation_schema(range), range.relname.as_str().into()),
+            None => ("".into(), "".into()),
+        };
+        self.parts_of_table(create, &Relation { schema, table });
         verb
-    }
-
-    fn constraint(&mut self, node: &Node, scope: &Scope<'_>) {
-        if let Some(NodeEnum::Constraint(constraint)) = &node.node {
-            let Constraint { raw_expr, .. } = &**constraint;
-            let value = self.optional(raw_expr.as_deref(), Some(scope));
-            // A default is stored some day, in a column nobody has classified.
-            self.settle(&Val { trace: Trace::Undecided, ..value });
-        }
     }
 
     fn view(&mut self, view: &ViewStmt) -> &'static str {
@@ -147,20 +133,53 @@ impl Walker<'_> {
     fn altered(&mut self, alter: &AlterTableStmt) -> &'static str {
         let verb = object(alter.objtype).alter;
         let Some(range) = &alter.relation else { return verb };
-        self.appears(range);
-        let written = self.written(range);
-        for node in &alter.cmds {
-            match &node.node {
-                Some(NodeEnum::AlterTableCmd(command)) => self.command(command, &written),
-                Some(_) | None => self.doubt(Unknown::Node),
+        let written = self.reshaped(range);
+        let commands = || {
+            alter.cmds.iter().filter_map(|node| match &node.node {
+                Some(NodeEnum::AlterTableCmd(command)) => Some(&**command),
+                Some(_) | None => None,
+            })
+        };
+        if commands().count() < alter.cmds.len() {
+            self.doubt(Unknown::Node);
+        }
+        // Columns that are added with it have no values yet.
+        let mut row = written.item.clone();
+        let mut fields = row.fields.to_vec();
+        for command in commands() {
+            if let (Ok(AlterTableType::AtAddColumn), Some(NodeEnum::ColumnDef(column))) =
+                (AlterTableType::try_from(command.subtype), command.def.as_deref().and_then(|def| def.node.as_ref()))
+            {
+                fields.push(Field { name: column.colname.as_str().into(), value: Val::default() });
+            }
+        }
+        row.fields = shared(fields);
+        for command in commands() {
+            if row.open && !stores_from_row(command) {
+                // Whatever its columns are, of them nothing comes out.
+                self.of_its_own(|walker| walker.command(command, &written, &row));
+            } else {
+                self.command(command, &written, &row);
             }
         }
         verb
     }
 
-    fn command(&mut self, command: &AlterTableCmd, written: &Written) {
-        let items = [written.item.clone()];
-        let scope = Scope { items: &items, goes_on: false, outer: None };
+    /// A relation whose columns may be others from now on, and with them those of its relatives.
+    fn reshaped(&mut self, range: &RangeVar) -> Written {
+        self.appears(range);
+        let written = self.written(range);
+        for table in written.item.table.map(|table| self.catalog.family(table)).unwrap_or_default() {
+            if let Some(relation) = self.catalog.relation(table) {
+                self.unlist(&relation.table);
+            }
+        }
+        written
+    }
+
+    fn command(&mut self, command: &AlterTableCmd, written: &Written, row: &Item) {
+        let items = std::slice::from_ref(row);
+        let scope = Scope { items, goes_on: false, outer: None };
         let subtype = AlterTableType::try_from(command.subtype);
         match subtype {
             Ok(AlterTableType::AtDropColumn) => {
@@ -175,42 +194,55 @@ impl Walker<'_> {
             ) => {
                 self.facts.kinds.insert(Kind::Dcl);
             }
+            // Where a foreign table has its rows from.
+            Ok(AlterTableType::AtGenericOptions | AlterTableType::AtAlterColumnGenericOptions) => {
+                self.facts.stores.push((Target::Nameless, Trace::Undecided));
+            }
             Ok(_) | Err(_) => {}
         }
-        let Some(NodeEnum::ColumnDef(column)) = command.def.as_deref().and_then(|def| def.node.as_ref()) else {
-            let Some(def) = command.def.as_deref() else { return };
-            // Defaults and checks, and the expression of a generated column.
-            match (&def.node, subtype) {
-                (Some(NodeEnum::Constraint(_)), _) => self.constraint(def, &scope),
-                (_, Ok(AlterTableType::AtColumnDefault | AlterTableType::AtSetExpression)) => {
-                    let value = self.expression(def, Some(&scope));
-                    self.store(written, &command.name, &value);
-                }
-                _ => {}
+        let Some(def) = command.def.as_deref() else { return };
+        match (&def.node, subtype) {
+            (Some(NodeEnum::ColumnDef(column)), Ok(AlterTableType::AtAlterColumnType)) => {
+                column.type_name.iter().for_each(|type_name| self.type_name(type_name));
+                // `USING`, or else what it was.
+                let value = self.optional(column.raw_default.as_deref(), Some(&scope));
+                self.store(written, &command.name, &value);
             }
-            return;
-        };
-        column.type_name.iter().for_each(|type_name| self.type_name(type_name));
-        if subtype == Ok(AlterTableType::AtAlterColumnType) {
-            // `USING`, or else what it was.
-            let value = self.optional(column.raw_default.as_deref(), Some(&scope));
-            self.store(written, &command.name, &value);
-            return;
-        }
-        for node in &column.constraints {
-            let Some(NodeEnum::Constraint(constraint)) = &node.node else { continue };
-            let value = self.optional(constraint.raw_expr.as_deref(), Some(&scope));
-            self.settle(&Val { trace: Trace::Undecided, ..value.clone() });
-            if constraint.contype == ConstrType::ConstrGenerated as i32 {
-                self.named_store(&written.relation, &column.colname, &value);
+            (Some(NodeEnum::ColumnDef(column)), _) => {
+                column.type_name.iter().for_each(|type_name| self.type_name(type_name));
+                self.constraints(&column.constraints, (&written.relation, Some(&column.colname)), Some(&scope));
             }
+            (Some(NodeEnum::Constraint(constraint)), _) => {
+                self.constraint(constraint, (&written.relation, None), Some(&scope));
+            }
+            (_, Ok(AlterTableType::AtColumnDefault | AlterTableType::AtSetExpression)) => {
+                let value = self.kept(Some(def), Some(&scope));
+                self.store(written, &command.name, &value);
+            }
+            // Another relation comes in, or goes.
+            (Some(NodeEnum::PartitionCmd(partition)), _) => {
+                partition.name.iter().for_each(|range| drop(self.reshaped(range)));
+                partition.bound.iter().for_each(|bound| self.bound(bound));
+            }
+            (Some(NodeEnum::RangeVar(range)), Ok(AlterTableType::AtAddInherit | AlterTableType::AtDropInherit)) => {
+                self.reshaped(range);
+            }
+            (Some(_) | None, _) => {}
         }
     }
 
     fn renamed(&mut self, rename: &RenameStmt) -> &'static str {
+        let kind = ObjectType::try_from(rename.rename_type);
         match &rename.relation {
+            // Columns of tables that are of the type are renamed with it.
+            Some(_) if kind == Ok(ObjectType::ObjectAttribute) => self.facts.unlists = Unlisted::Any,
             Some(range) => {
-                self.appears(range);
+                // Names of indexes and sequences are nobody's columns.
+                if matches!(kind, Ok(ObjectType::ObjectIndex | ObjectType::ObjectSequence)) {
+                    self.appears(range);
+                } else {
+                    self.reshaped(range);
+                }
                 self.unlist(&rename.newname);
             }
             None => self.facts.unlists = Unlisted::Any,
@@ -263,5 +295,18 @@ impl Walker<'_> {
         self.doubt(Unknown::Language);
         self.facts.unlists = Unlisted::Any;
         if create.is_procedure { "create procedure" } else { "create function" }
+    }
+}
+
+/// Whether a column is computed from others of its row.
+fn stores_from_row(command: &AlterTableCmd) -> bool {
+    let is_generated = |node: &Node| matches!(&node.node, Some(NodeEnum::Constraint(one)) if one.contype == ConstrType::ConstrGenerated as i32);
+    match AlterTableType::try_from(command.subtype) {
+        Ok(AlterTableType::AtAddConstraint) => false,
+        Ok(AlterTableType::AtAddColumn) => match command.def.as_deref().map(|def| &def.node) {
+            Some(Some(NodeEnum::ColumnDef(column))) => column.constraints.iter().any(is_generated),
+            Some(_) | None => true,
+        },
+        Ok(_) | Err(_) => true,
     }
 }

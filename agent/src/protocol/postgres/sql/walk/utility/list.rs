@@ -1,11 +1,13 @@
 //! Statements that need only be known by name: what each is called and what kind it is.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{ObjectType, RangeVar, ReindexObjectType};
+use pg_query::protobuf::{CreateStatsStmt, ObjectType, RangeVar, ReindexObjectType};
 
-use super::super::super::facts::{Kind, Output};
+use super::super::super::facts::{Kind, Output, Unknown};
 use super::super::super::names::Unlisted;
-use super::super::Walker;
+use super::super::super::trace::Trace;
+use super::super::scope::Scope;
+use super::super::{Target, Walker};
 
 /// What verbs call a kind of object.
 pub(super) struct Verbs {
@@ -92,6 +94,8 @@ enum Effect {
     None,
     /// The catalog tells less than before about anything.
     Any,
+    /// That too: data may come from elsewhere, which may be this very database.
+    Elsewhere,
 }
 
 /// What a statement is called, what it is, and what it does to names.
@@ -112,14 +116,60 @@ impl Walker<'_> {
         self.facts.verb = verb;
         self.facts.kinds.extend(kinds);
         self.facts.output = Output::Nothing;
-        if let Effect::Any = effect {
+        if let Effect::Any | Effect::Elsewhere = effect {
             self.facts.changes_catalog = true;
             self.facts.unlists = Unlisted::Any;
+        }
+        if let Effect::Elsewhere = effect {
+            self.facts.stores.push((Target::Nameless, Trace::Undecided));
         }
         if let Some(range) = relation(statement) {
             self.written(range);
         }
+        self.computes_later(statement);
         true
+    }
+
+    /// What such a statement has computed by later ones.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "others have no expressions that are computed with rows")]
+    fn computes_later(&mut self, statement: &NodeEnum) {
+        match statement {
+            NodeEnum::CreatePolicyStmt(create) => {
+                self.policy(create.table.as_ref(), [create.qual.as_deref(), create.with_check.as_deref()]);
+            }
+            NodeEnum::AlterPolicyStmt(alter) => {
+                self.policy(alter.table.as_ref(), [alter.qual.as_deref(), alter.with_check.as_deref()]);
+            }
+            NodeEnum::CreateTrigStmt(create) => self.trigger(create),
+            NodeEnum::CreateDomainStmt(create) => self.domain(&create.constraints),
+            NodeEnum::AlterDomainStmt(alter) => self.altered_domain(alter),
+            NodeEnum::CreateStatsStmt(create) => self.statistics(create),
+            _ => {}
+        }
+    }
+
+    /// What ANALYZE will compute of rows.
+    fn statistics(&mut self, create: &CreateStatsStmt) {
+        let mut items = Vec::new();
+        for node in &create.relations {
+            match &node.node {
+                Some(NodeEnum::RangeVar(range)) => items.push(self.stored(range)),
+                Some(_) | None => self.doubt(Unknown::Node),
+            }
+        }
+        let scope = Scope { items: &items, goes_on: false, outer: None };
+        for node in &create.exprs {
+            match &node.node {
+                Some(NodeEnum::StatsElem(element)) if element.name.is_empty() => {
+                    self.optional(element.expr.as_deref(), Some(&scope));
+                }
+                Some(NodeEnum::StatsElem(element)) => {
+                    let value = self.plain_column(&element.name, Some(&scope));
+                    self.looked_at(&value.trace);
+                }
+                Some(_) | None => self.doubt(Unknown::Node),
+            }
+        }
     }
 }
 
@@ -138,8 +188,8 @@ fn privileges(statement: &NodeEnum) -> Option<Listed> {
         NodeEnum::CreateRoleStmt(_) => ("create role", DCL, Effect::None),
         NodeEnum::AlterRoleStmt(_) | NodeEnum::AlterRoleSetStmt(_) => ("alter role", DCL, Effect::None),
         NodeEnum::DropRoleStmt(_) => ("drop role", UNGRANT, Effect::None),
-        NodeEnum::CreateUserMappingStmt(_) => ("create user mapping", DCL, Effect::None),
-        NodeEnum::AlterUserMappingStmt(_) => ("alter user mapping", DCL, Effect::None),
+        NodeEnum::CreateUserMappingStmt(_) => ("create user mapping", DCL, Effect::Elsewhere),
+        NodeEnum::AlterUserMappingStmt(_) => ("alter user mapping", DCL, Effect::Elsewhere),
         NodeEnum::DropUserMappingStmt(_) => ("drop user mapping", UNGRANT, Effect::None),
         NodeEnum::CreatePolicyStmt(_) => ("create policy", DCL, Effect::None),
         NodeEnum::AlterPolicyStmt(_) => ("alter policy", DCL, Effect::None),
@@ -185,15 +235,15 @@ fn objects(statement: &NodeEnum) -> Option<Listed> {
         }
         NodeEnum::CreatePlangStmt(_) => ("create language", PROGRAM, Effect::Any),
         NodeEnum::CreateAmStmt(_) => ("create access method", PROGRAM, Effect::Any),
-        NodeEnum::CreateFdwStmt(_) => ("create foreign data wrapper", PROGRAM, Effect::None),
-        NodeEnum::AlterFdwStmt(_) => ("alter foreign data wrapper", PROGRAM, Effect::None),
-        NodeEnum::CreateForeignServerStmt(_) => ("create server", PROGRAM, Effect::None),
-        NodeEnum::AlterForeignServerStmt(_) => ("alter server", PROGRAM, Effect::None),
-        NodeEnum::ImportForeignSchemaStmt(_) => ("import foreign schema", PROGRAM, Effect::Any),
+        NodeEnum::CreateFdwStmt(_) => ("create foreign data wrapper", PROGRAM, Effect::Elsewhere),
+        NodeEnum::AlterFdwStmt(_) => ("alter foreign data wrapper", PROGRAM, Effect::Elsewhere),
+        NodeEnum::CreateForeignServerStmt(_) => ("create server", PROGRAM, Effect::Elsewhere),
+        NodeEnum::AlterForeignServerStmt(_) => ("alter server", PROGRAM, Effect::Elsewhere),
+        NodeEnum::ImportForeignSchemaStmt(_) => ("import foreign schema", PROGRAM, Effect::Elsewhere),
         NodeEnum::CreatePublicationStmt(_) => ("create publication", DDL, Effect::None),
         NodeEnum::AlterPublicationStmt(_) => ("alter publication", DDL, Effect::None),
-        NodeEnum::CreateSubscriptionStmt(_) => ("create subscription", PROGRAM, Effect::None),
-        NodeEnum::AlterSubscriptionStmt(_) => ("alter subscription", PROGRAM, Effect::None),
+        NodeEnum::CreateSubscriptionStmt(_) => ("create subscription", PROGRAM, Effect::Elsewhere),
+        NodeEnum::AlterSubscriptionStmt(_) => ("alter subscription", PROGRAM, Effect::Elsewhere),
         NodeEnum::DropSubscriptionStmt(_) => ("drop subscription", DROP, Effect::None),
         _ => return None,
     })

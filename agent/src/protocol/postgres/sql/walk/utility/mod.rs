@@ -2,5 +2,6 @@
 
 mod data;
 mod define;
+mod kept;
 mod list;
 mod session;

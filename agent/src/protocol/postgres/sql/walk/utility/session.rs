@@ -13,7 +13,7 @@ use super::super::super::facts::{Change, Deed, Kind, Lineage, Output, Transactio
 use super::super::super::names::quoted;
 use super::super::super::trace::{Trace, Val};
 use super::super::tree::{constant_text, word};
-use super::super::{Body, Walker};
+use super::super::{Body, Target, Walker};
 
 /// `CURSOR_OPT_HOLD` of the server's `parsenodes.h`.
 const WITH_HOLD: i32 = 0x20;
@@ -202,14 +202,19 @@ impl Walker<'_> {
     /// A prepared statement is run: what it is, the caller knows.
     pub(in super::super) fn executed(&mut self, execute: &ExecuteStmt) {
         self.doubt(Unknown::Plan);
-        let arguments = execute.params.iter().map(|node| self.argument(node)).collect();
+        let mut given = Trace::default();
+        let arguments = execute.params.iter().map(|node| self.argument(node, &mut given)).collect();
+        // Of what becomes of its parameters that statement's own text says nothing: they may go anywhere.
+        self.facts.stores.push((Target::Nameless, given));
         self.facts.uses.push(Use::Execute { name: execute.name.clone(), arguments });
     }
 
     /// Where an argument's constants are. What is near them, the statement that is run says.
-    fn argument(&mut self, node: &Node) -> Vec<Range<usize>> {
+    fn argument(&mut self, node: &Node, given: &mut Trace) -> Vec<Range<usize>> {
         let others = std::mem::take(&mut self.literals);
         let value = self.expression(node, None);
+        let work = given.add(&value.trace);
+        self.spend(work);
         let lost = Val { trace: Trace::Undecided, loose: value.loose };
         self.settle(&lost);
         let mine = std::mem::replace(&mut self.literals, others);
