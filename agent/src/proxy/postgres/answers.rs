@@ -143,7 +143,8 @@ impl Talk<'_> {
             Backend::Columns(columns) => self.announced(number, columns),
             Backend::Row(row) => return self.row(number, (row, bytes), shape, client),
             Backend::Error(report) | Backend::Notice(report) => {
-                return self.report(number, report, (message.tag(), bytes), client);
+                self.report(answer, report, (message.tag(), bytes), client);
+                return Ok(());
             }
             Backend::Notification(notification) => return self.notification(notification, bytes, client),
             Backend::Copy(response) if response.direction == Direction::Out => self.copies(number, response)?,
@@ -230,6 +231,7 @@ impl Talk<'_> {
             self.shelf.changed();
         }
         self.approved.clear();
+        self.ledger.rest();
         self.block_changed = false;
     }
 

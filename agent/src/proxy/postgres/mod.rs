@@ -21,6 +21,7 @@ mod parameters;
 mod plain;
 mod protection;
 mod reading;
+mod reports;
 mod setting;
 mod side;
 mod stream;

@@ -228,7 +228,9 @@ impl<'a> Talk<'a> {
             {
                 self.approved.insert(asked.number(), approved);
             }
+            let bound = matches!(asked.request(), Request::Bind { .. }).then(|| asked.number());
             if self.pass(asked, None)? {
+                bound.into_iter().for_each(|number| self.ledger.bind(number, &matter.meaning));
                 server.send(Outgoing::Prepared(leaving.cleared));
             }
             return Ok(Step::Taken);

@@ -18,8 +18,6 @@ use crate::{
         question::{Asked, Field, Reveal, TableName},
     },
     protocol::postgres::{
-        notice::Report,
-        notify::{Notification, Parameter},
         rows::{Column as Told, Row},
         session::{Number, Shape},
         sql::{Column, Kind, Lineage, Output, Unknown},
@@ -29,14 +27,17 @@ use crate::{
 
 /// Seconds for which it is remembered whether anything is hidden.
 const REMEMBERED: u64 = 15;
-/// Classes of errors whose texts are about the statement, the session or the server, and hold no stored value
-/// (`errcodes.txt`): connection, transaction state, cursor and statement names, rollback, syntax and names, resources,
-/// intervention.
-const SAFE: [&[u8]; 9] = [b"08", b"25", b"26", b"34", b"40", b"42", b"53", b"54", b"57"];
-/// What stands for a text that may hold values.
-const WITHHELD: &str = "the server's message was withheld: it may hold protected values";
-/// Statements that bring code of their own.
-const CODE: [&str; 6] = ["do", "create function", "create procedure", "create aggregate", "create rule", "create cast"];
+/// Statements that bring code of their own, or conditions that are evaluated in the statements of others.
+const CODE: [&str; 8] = [
+    "do",
+    "create function",
+    "create procedure",
+    "create aggregate",
+    "create rule",
+    "create cast",
+    "create policy",
+    "alter policy",
+];
 /// Statements of kind `ddl` that leave names and contents of columns as they are, or make what is followed by lineage.
 const HARMLESS: [&str; 13] = [
     "select into",
@@ -53,12 +54,10 @@ const HARMLESS: [&str; 13] = [
     "vacuum",
     "reindex",
 ];
-/// Settings the server tells of, and whose values are any text.
-const FREE_SETTINGS: [&[u8]; 3] = [b"application_name", b"TimeZone", b"search_path"];
 
 impl Talk<'_> {
     /// The class of a column that is not to be seen in clear, the strictest.
-    fn hidden(&self, column: &Column, now: Timestamps) -> Option<Arc<Class>> {
+    pub(super) fn hidden(&self, column: &Column, now: Timestamps) -> Option<Arc<Class>> {
         if self.setting.observe {
             return None;
         }
@@ -334,114 +333,6 @@ impl Talk<'_> {
             open.masked += masked;
         }
         Ok(())
-    }
-
-    /// Passes an error or a notice.
-    pub(super) fn report(
-        &mut self,
-        number: Option<Number>,
-        report: &Report<'_>,
-        (tag, bytes): (u8, &[u8]),
-        client: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
-        let meaning = number.and_then(|number| self.ledger.open(number)).map(|open| Arc::clone(&open.meaning));
-        let withheld = meaning.as_ref().is_some_and(|meaning| self.may_tell_values(meaning, report));
-        // Code gives any names it likes.
-        let named = meaning.as_ref().is_some_and(|meaning| !meaning.facts.opaque);
-        let before = client.len();
-        if withheld {
-            report.rewrite(tag, client, |code, value| match code {
-                b'S' | b'V' | b'C' | b'P' | b'F' | b'L' | b'R' => Some(value.to_vec()),
-                b's' | b't' | b'c' | b'd' | b'n' if named => Some(value.to_vec()),
-                b'M' => Some(WITHHELD.as_bytes().to_vec()),
-                _ => None,
-            });
-        } else if self.classes.detectors().is_empty() || self.setting.observe {
-            client.extend_from_slice(bytes);
-        } else {
-            let classes = Arc::clone(&self.classes);
-            report.rewrite(tag, client, |_, value| {
-                let found = classes.mask_found(&Context::default(), crate::mask::FieldType::Text, value);
-                Some(found.map_or_else(|| value.to_vec(), |masked| masked.text().unwrap_or_default().to_vec()))
-            });
-        }
-        if tag == b'E'
-            && let Some(open) = number.and_then(|number| self.ledger.open(number))
-        {
-            // As the client saw it.
-            let seen = client.get(before + 5..).and_then(|body| Report::decode(body).ok());
-            let (sqlstate, text) = (report.sqlstate(), seen.map_or(&b""[..], |seen| seen.message()));
-            let text = format!("{} {}", String::from_utf8_lossy(sqlstate), String::from_utf8_lossy(text));
-            open.error = Some(text.into());
-        }
-        Ok(())
-    }
-
-    /// Whether what the server says of a request may hold what is hidden.
-    fn may_tell_values(&mut self, meaning: &Meaning, report: &Report<'_>) -> bool {
-        if !self.is_restricted() {
-            return false;
-        }
-        let sqlstate = report.sqlstate();
-        let is_name = sqlstate.starts_with(b"42") && sqlstate != b"42501";
-        // Pointed at the text, it is about what the text says; no code can do that.
-        if is_name && report.field(b'P').is_some() {
-            return false;
-        }
-        if meaning.facts.opaque {
-            return true;
-        }
-        // Otherwise a name that is not there may be a value that was made a name.
-        if !is_name && SAFE.iter().any(|class| sqlstate.starts_with(class)) {
-            return false;
-        }
-        let now = Timestamps::now();
-        // What is wrong with a row is told with all of it.
-        let known = self.private.as_ref().unwrap_or(&self.known);
-        let written: Vec<&TableName> = meaning.facts.writes.iter().flatten().collect();
-        let is_written = |column: &&Column| {
-            written.iter().any(|table| *column.table == *table.table && *column.schema == *table.schema)
-        };
-        if known.protection.protected().iter().filter(is_written).any(|column| self.hidden(column, now).is_some()) {
-            return true;
-        }
-        let classes = [&meaning.facts.classes_read, &meaning.facts.classes_written];
-        if classes.into_iter().flatten().all(|classes| classes.is_empty()) {
-            return false;
-        }
-        let columns = [&meaning.facts.columns_read, &meaning.facts.columns_written].into_iter().flatten().flatten();
-        let columns: Vec<Column> = columns
-            .map(|name| Column {
-                schema: name.schema.as_str().into(),
-                table: name.table.as_str().into(),
-                column: name.column.as_str().into(),
-            })
-            .collect();
-        columns.iter().any(|column| self.hidden(column, now).is_some())
-    }
-
-    /// Passes a notification: what others say is made of anything.
-    pub(super) fn notification(
-        &mut self,
-        notification: &Notification<'_>,
-        bytes: &[u8],
-        client: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
-        if !notification.payload.is_empty() && self.is_restricted() {
-            Notification { payload: b"***", ..*notification }.encode(client);
-        } else {
-            client.extend_from_slice(bytes);
-        }
-        Ok(())
-    }
-
-    /// Whether a setting may have been set by code to something that is hidden.
-    pub(super) fn is_smuggled(&mut self, number: Option<Number>, parameter: &Parameter<'_>) -> bool {
-        if !FREE_SETTINGS.contains(&parameter.name) {
-            return false;
-        }
-        let meaning = number.and_then(|number| self.ledger.open(number)).map(|open| Arc::clone(&open.meaning));
-        meaning.is_some_and(|meaning| meaning.facts.opaque && self.is_restricted())
     }
 }
 

@@ -1177,3 +1177,52 @@ SELECT called FROM people WHERE false
 CREATE OR REPLACE VIEW people AS SELECT id, ssn AS called, name AS s FROM users
 \new application_name=other
 SELECT called FROM people
+## error of a cursor that is kept, when it is committed [simple any]
+BEGIN
+DECLARE c CURSOR WITH HOLD FOR SELECT ssn::int FROM users
+COMMIT
+## error of a cursor that is kept, at the end of a batch [any]
+\parse -|DECLARE c CURSOR WITH HOLD FOR SELECT ssn::int FROM users
+\bind -|-|0
+\execute -|0
+\sync
+## error of a cursor that is moved [simple any]
+BEGIN
+DECLARE c CURSOR FOR SELECT ssn::int FROM users
+MOVE ALL FROM c
+ROLLBACK
+## error of statistics [simple any reset]
+CREATE STATISTICS of_it ON (ssn::int) FROM users
+ANALYZE users
+VACUUM ANALYZE users
+## error while a statement is planned [any]
+\parse -|SELECT ssn_pure(1)::int
+\bind -|-|0
+\execute -|0
+\sync
+## error of a constraint that waits for the commit [simple any]
+BEGIN
+UPDATE tenants SET ssn = (SELECT ssn FROM tenants WHERE id = 2) WHERE id = 1
+COMMIT
+## error of a constraint that waits for the end of a batch [any]
+\parse -|UPDATE tenants SET ssn = (SELECT ssn FROM tenants WHERE id = 2)
+\bind -|-|0
+\execute -|0
+\sync
+## error of a constraint that waits for a query behind a batch [any]
+\parse -|UPDATE tenants SET ssn = (SELECT ssn FROM tenants WHERE id = 2)
+\bind -|-|0
+\execute -|0
+\flush
+SELECT 1
+## error of a constraint that waits until it is told [simple any]
+BEGIN
+UPDATE tenants SET ssn = (SELECT ssn FROM tenants WHERE id = 2) WHERE id = 1
+SET CONSTRAINTS ALL IMMEDIATE
+ROLLBACK
+## error of a key that empties [simple any]
+DELETE FROM houses WHERE id = 1
+## error of a key that changes [simple any]
+UPDATE houses SET id = 2000 WHERE id = 2
+## conditions of rows [simple denied]
+CREATE POLICY p ON notes USING ((SELECT min(ssn) FROM users)::int > 0)
