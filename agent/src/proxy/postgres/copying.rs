@@ -76,6 +76,9 @@ impl Talk<'_> {
         if !self.looks_into(if moved { Some(&Output::Undecided) } else { output }) {
             return Ok(());
         }
+        if moved {
+            self.tell_of_lost();
+        }
         let options = copied.and_then(|copied| options(copied, &self.encoding()));
         let (Some(copied), Some(options)) = (copied, options) else { return Err(Fault::Uncopiable) };
         options.agree(response)?;
@@ -106,7 +109,7 @@ impl Talk<'_> {
             };
             let cover = match self.copied_cover(lineage, copied.table, now) {
                 Cover::Clear if search && !self.is_classified(lineage) => Cover::Search(Context::default()),
-                cover @ (Cover::Clear | Cover::Search(_) | Cover::Class(_) | Cover::Whole) => cover,
+                cover @ (Cover::Clear | Cover::Search(_) | Cover::Class(_) | Cover::Whole | Cover::Lost) => cover,
             };
             Covered { cover, kind, format }
         });
@@ -173,6 +176,6 @@ fn changed(masks: &Masks, covered: &Covered, value: &[u8]) -> Change {
             Ok(Some(Some(value))) => Change::Value(value.into_owned()),
             Ok(Some(None) | None) | Err(_) => Change::Null,
         },
-        Cover::Class(_) | Cover::Whole => Change::Null,
+        Cover::Class(_) | Cover::Whole | Cover::Lost => Change::Null,
     }
 }

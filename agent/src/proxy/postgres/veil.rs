@@ -8,6 +8,7 @@ use super::{
     fault::Fault,
     hold::Refused,
     masks::{Cover, Covered, Masks},
+    matter::REPLICATION,
     meaning::Meaning,
     talk::Talk,
 };
@@ -18,15 +19,19 @@ use crate::{
         question::{Asked, Field, Reveal, TableName},
     },
     protocol::postgres::{
+        notice::Fields,
         rows::{Column as Told, Row},
         session::{Number, Shape},
-        sql::{Column, Kind, Lineage, Output, Unknown},
+        sql::{Column, Kind, Lineage, Output, Store, Unknown},
     },
     record::Timestamps,
 };
 
 /// Seconds for which it is remembered whether anything is hidden.
 const REMEMBERED: u64 = 15;
+/// What is said of a result whose statement was read by a catalog that does not hold any more.
+const LOST: &str =
+    "the database was changed while this statement ran, so nothing of its result can be shown: it is NULL";
 /// Statements that bring code of their own, or conditions that are evaluated in the statements of others.
 const CODE: [&str; 8] = [
     "do",
@@ -39,7 +44,7 @@ const CODE: [&str; 8] = [
     "alter policy",
 ];
 /// Statements of kind `ddl` that leave names and contents of columns as they are, or make what is followed by lineage.
-const HARMLESS: [&str; 13] = [
+const HARMLESS: [&str; 19] = [
     "select into",
     "create view",
     "create table as",
@@ -53,6 +58,13 @@ const HARMLESS: [&str; 13] = [
     "analyze",
     "vacuum",
     "reindex",
+    // New names, of types without conditions of their own; and what goes takes its values along.
+    "create domain",
+    "create type",
+    "create schema",
+    "drop view",
+    "drop materialized view",
+    "drop statistics",
 ];
 
 impl Talk<'_> {
@@ -133,6 +145,11 @@ impl Talk<'_> {
             let text = format!("this statement was not understood: {why}");
             return Some(Refused::by_us(verdict, text));
         }
+        // Every row of every table, as it is stored: no catalog has to be read to know that.
+        if &*meaning.kind == REPLICATION && self.classes.rules() > 0 {
+            let text = "replication copies what is protected; it is refused where anything has a class";
+            return Some(Refused::by_us(verdict, text.to_owned()));
+        }
         if self.is_restricted()
             && let Some(text) = self.blinds(meaning, now)
         {
@@ -141,20 +158,44 @@ impl Talk<'_> {
         if let Some(refused) = self.uncopiable(meaning, verdict) {
             return Some(refused);
         }
-        let strays = meaning.stores.iter().any(|store| {
-            let own = store.into.as_ref().map(|into| self.known.protection.class_names(into)).unwrap_or_default();
-            match &store.from {
-                Lineage::Undecided => self.is_restricted() && own.is_empty(),
-                Lineage::Of(columns) => columns.iter().any(|column| {
-                    self.hidden(column, now).is_some_and(|class| !own.iter().any(|name| name == class.name()))
-                }),
-            }
-        });
+        let strays = meaning.stores.iter().any(|store| self.strays(store, now));
         if strays {
             let text = "this would copy what you may not see to where it is not protected";
             return Some(Refused::by_us(verdict, text.to_owned()));
         }
         None
+    }
+
+    /// Whether what is stored would be seen where it goes, or more of it than where it comes from.
+    fn strays(&mut self, store: &Store, now: Timestamps) -> bool {
+        let known = Arc::clone(self.private.as_ref().unwrap_or(&self.known));
+        let columns = match &store.from {
+            Lineage::Of(columns) => columns,
+            Lineage::Undecided if !self.is_restricted() => return false,
+            // It may be anything, so nothing of it may be left where it goes.
+            Lineage::Undecided => {
+                let instead = store.into.as_ref().and_then(|into| self.hidden(into, now));
+                return instead.is_none_or(|class| !class.rule().function().leaves_nothing());
+            }
+        };
+        let hidden = columns.iter().filter_map(|column| self.hidden(column, now).map(|class| (column, class)));
+        let hidden: Vec<(&Column, Arc<Class>)> = hidden.collect();
+        if hidden.is_empty() {
+            return false;
+        }
+        let Some((into, instead)) = store.into.as_ref().and_then(|into| Some((into, self.hidden(into, now)?))) else {
+            return true;
+        };
+        let own = known.protection.class_names(into);
+        if !hidden.iter().all(|(_, class)| own.iter().any(|name| name == class.name())) {
+            return true;
+        }
+        // What a class leaves of a value that was changed first may be any part of it, or tell what it is by many tries.
+        let kind = known.catalog.type_of(into);
+        let same = |(column, class): &(&Column, Arc<Class>)| {
+            Arc::ptr_eq(class, &instead) && kind.is_none_or(|kind| known.catalog.type_of(column) == Some(kind))
+        };
+        !(instead.rule().function().leaves_nothing() || store.unchanged && hidden.iter().all(same))
     }
 
     /// Why a request could make protected values visible in a way that nobody could follow.
@@ -164,7 +205,8 @@ impl Talk<'_> {
         if unknown(Unknown::Node) || unknown(Unknown::Effort) {
             return Some("this statement was not understood");
         }
-        if meaning.verbs.iter().any(|verb| CODE.contains(verb)) {
+        let brings_code = kind(Kind::Ddl) && unknown(Unknown::Language);
+        if brings_code || meaning.verbs.iter().any(|verb| CODE.contains(verb)) {
             return Some("code that may copy protected values is not run for who may not see them");
         }
         if !kind(Kind::Ddl) || meaning.verbs.iter().all(|verb| HARMLESS.contains(verb)) {
@@ -173,13 +215,17 @@ impl Talk<'_> {
         let known = self.private.as_ref().unwrap_or(&self.known);
         let tables: Vec<&TableName> =
             [&meaning.facts.reads, &meaning.facts.writes].into_iter().flatten().flatten().collect();
-        let changed = |column: &&Column| {
-            meaning.unlists.holds(&column.table)
-                || tables.iter().any(|table| *column.table == *table.table && *column.schema == *table.schema)
+        let is_changed = |column: &&Column| {
+            tables.iter().any(|table| *column.table == *table.table && *column.schema == *table.schema)
         };
-        let hides =
-            known.protection.protected().iter().filter(changed).any(|column| self.hidden(column, now).is_some());
-        hides.then_some("a table with protected columns is not changed by who may not see them")
+        let protected = || known.protection.protected().iter();
+        if protected().filter(is_changed).any(|column| self.hidden(column, now).is_some()) {
+            return Some("a table with protected columns is not changed by who may not see them");
+        }
+        let may_be_other = |column: &&Column| meaning.unlists.holds(&column.table);
+        protected().filter(may_be_other).any(|column| self.hidden(column, now).is_some()).then_some(
+            "what may change the meaning of protected columns' names, or bring code, is not run for who may not see them",
+        )
     }
 
     /// Whether the catalog was changed since a request was sent that was read by it.
@@ -196,12 +242,24 @@ impl Talk<'_> {
         if settled && let Some(plain) = self.plain.find((&known, &classes), result, columns) {
             return plain;
         }
+        if moved && !columns.is_empty() && self.is_restricted() {
+            self.tell_of_lost();
+            let lost = columns.iter().map(|told| Covered { cover: Cover::Lost, kind: told.kind, format: told.format });
+            return Arc::new(Masks::new(lost.collect(), classes));
+        }
         let output = meaning.outputs.get(at);
         let masks = Arc::new(self.worked_out(output, columns, moved));
         if settled && !masks.is_busy() && self.is_plain(output, columns) {
             self.plain.keep((&known, &classes), result, columns, &masks);
         }
         masks
+    }
+
+    /// Says that a result could not be told apart.
+    pub(super) fn tell_of_lost(&mut self) {
+        let mut notice = Vec::new();
+        Fields { sqlstate: *b"01000", hint: Some("Repeat the statement."), ..Fields::told(LOST) }.notice(&mut notice);
+        self.notices.push(notice);
     }
 
     /// Whether a result is shown as it is to everybody, whatever policies say.
@@ -233,7 +291,7 @@ impl Talk<'_> {
                 Cover::Clear if search && is_searched(lineage) && !self.is_classified(lineage) => {
                     Cover::Search(Context::of(&String::from_utf8_lossy(told.name)))
                 }
-                cover @ (Cover::Clear | Cover::Search(_) | Cover::Class(_) | Cover::Whole) => cover,
+                cover @ (Cover::Clear | Cover::Search(_) | Cover::Class(_) | Cover::Whole | Cover::Lost) => cover,
             };
             Covered { cover, kind: told.kind, format: told.format }
         });

@@ -113,3 +113,11 @@ SELECT name FROM users WHERE ssn LIKE '%-%' ORDER BY id
 INSERT INTO notes (id, doc) VALUES (9, '{bad')
 ## error of a constraint
 INSERT INTO notes (id) VALUES (1)
+## new names
+CREATE DOMAIN number AS int
+CREATE TYPE colour AS ENUM ('red')
+CREATE SCHEMA mine
+SELECT 'red'::colour, 1::number
+DROP VIEW people_of_people
+DROP STATISTICS both_of
+SELECT called FROM people ORDER BY id
