@@ -208,7 +208,7 @@ impl Talk<'_> {
         if meaning.transactions.len() > 1 || meaning.transactions.iter().any(muddles) {
             self.naming.muddle();
         }
-        if meaning.changes_catalog {
+        if meaning.changes_catalog && !meaning.only_own {
             self.shelf.changed();
             self.changed_catalog = true;
         }

@@ -374,11 +374,12 @@ impl<'a> Talk<'a> {
             }
             let commits = meaning.transactions.iter().any(|one| matches!(one, Transaction::Commit { .. }));
             // Whoever is judged by what it changes is told before it can be so, and again when it is.
-            if meaning.changes_catalog || self.changed_catalog && commits {
+            let shared = meaning.changes_catalog && !meaning.only_own;
+            if shared || self.changed_catalog && commits {
                 self.shelf.changed();
             }
             if meaning.changes_catalog {
-                self.changed_catalog = true;
+                self.changed_catalog |= shared;
                 self.naming.unlist(&meaning.unlists);
                 self.settle_names();
             }
