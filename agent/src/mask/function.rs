@@ -84,6 +84,17 @@ pub struct Rule {
     pub(super) key: ClassKey,
 }
 
+impl Function {
+    /// Whether it leaves nothing of a value: whatever is put in its place shows nothing either.
+    #[must_use]
+    pub fn leaves_nothing(&self) -> bool {
+        match self {
+            Self::Null | Self::Redact | Self::Constant(_) => true,
+            Self::Hash | Self::TruncateDate(_) | Self::Generalise(_) | Self::KeepLast(_) => false,
+        }
+    }
+}
+
 impl Rule {
     /// The function for values of `class`.
     #[must_use]

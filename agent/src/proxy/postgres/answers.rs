@@ -155,7 +155,8 @@ impl Talk<'_> {
             Backend::Columns(columns) => self.announced(number, columns),
             Backend::Row(row) => return self.row(number, (row, bytes), shape, client),
             Backend::Error(report) | Backend::Notice(report) => {
-                return self.report(number, report, (message.tag(), bytes), client);
+                self.report(answer, report, (message.tag(), bytes), client);
+                return Ok(());
             }
             Backend::Notification(notification) => return self.notification(notification, bytes, client),
             Backend::Copy(response) if response.direction == Direction::Out => self.copies(number, response)?,
@@ -216,7 +217,7 @@ impl Talk<'_> {
         if worked && !meaning.deeds.is_empty() {
             self.portals.settle(open.number(), self.shelf.changes());
         }
-        if meaning.changes_catalog {
+        if meaning.changes_catalog && !meaning.only_own {
             self.shelf.changed();
             self.changed_catalog = true;
         }
@@ -252,6 +253,7 @@ impl Talk<'_> {
             self.settle_names();
         }
         self.approved.clear();
+        self.ledger.rest();
         self.block_changed = false;
     }
 

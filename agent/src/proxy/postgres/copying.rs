@@ -74,6 +74,9 @@ impl Talk<'_> {
         if !self.looks_into(if moved { Some(&Output::Undecided) } else { output }) {
             return Ok(());
         }
+        if moved {
+            self.tell_of_lost();
+        }
         let options = copied.zip(encoding).and_then(|(copied, encoding)| options(copied, &encoding));
         let (Some(copied), Some(options)) = (copied, options) else { return Err(Fault::Uncopiable) };
         options.agree(response)?;
@@ -104,7 +107,7 @@ impl Talk<'_> {
             };
             let cover = match self.copied_cover(lineage, copied.table, now) {
                 Cover::Clear if search && !self.is_classified(lineage) => Cover::Search(Context::default()),
-                cover @ (Cover::Clear | Cover::Search(_) | Cover::Class(_) | Cover::Whole) => cover,
+                cover @ (Cover::Clear | Cover::Search(_) | Cover::Class(_) | Cover::Whole | Cover::Lost) => cover,
             };
             Covered { cover, kind, format }
         });
@@ -171,6 +174,6 @@ fn changed(masks: &Masks, covered: &Covered, value: &[u8]) -> Change {
             Ok(Some(Some(value))) => Change::Value(value.into_owned()),
             Ok(Some(None) | None) | Err(_) => Change::Null,
         },
-        Cover::Class(_) | Cover::Whole => Change::Null,
+        Cover::Class(_) | Cover::Whole | Cover::Lost => Change::Null,
     }
 }

@@ -9,11 +9,30 @@ use crate::{
     record::{ResponseRecord, SessionId, Status, Timestamps},
 };
 
+/// Most requests of a transaction that are remembered for what they put off until its end.
+const MOST_RAN: usize = 64;
+
 /// Numbers requests, and counts what comes back for each.
 pub(super) struct Ledger {
     session: Option<SessionId>,
     next: u64,
     open: VecDeque<Open>,
+    /// What is being bound, by the session's numbers: evaluated already, and on no record.
+    bound: VecDeque<(Number, Arc<Meaning>)>,
+    /// What changed something or declared cursors in the transaction that is open, each once.
+    ran: Vec<Arc<Meaning>>,
+    /// Whether there was more of that than is remembered.
+    ran_more: bool,
+}
+
+/// What the server speaks of.
+pub(super) enum About {
+    /// A request that is run.
+    Runs(Arc<Meaning>),
+    /// A request that only gets its parameters: the server may evaluate some of it.
+    Binds(Arc<Meaning>),
+    /// None of these.
+    Nothing,
 }
 
 /// A request that is not yet answered.
@@ -54,7 +73,8 @@ impl Open {
 
 impl Ledger {
     pub(super) fn new(session: Option<SessionId>) -> Self {
-        Self { session, next: 1, open: VecDeque::new() }
+        let (open, bound) = (VecDeque::new(), VecDeque::new());
+        Self { session, next: 1, open, bound, ran: Vec::new(), ran_more: false }
     }
 
     /// The number of the next request on the record, where there is one.
@@ -112,9 +132,52 @@ impl Ledger {
         }
     }
 
+    /// A request is bound under the session's number.
+    pub(super) fn bind(&mut self, number: Number, meaning: &Arc<Meaning>) {
+        self.bound.push_back((number, Arc::clone(meaning)));
+    }
+
+    /// What an answer to this request speaks of.
+    pub(super) fn about(&mut self, number: Number) -> About {
+        if let Some(open) = self.open(number) {
+            return About::Runs(Arc::clone(&open.meaning));
+        }
+        match self.bound.iter().find(|(bound, _)| *bound == number) {
+            Some((_, meaning)) => About::Binds(Arc::clone(meaning)),
+            None => About::Nothing,
+        }
+    }
+
     /// The request is answered.
     pub(super) fn finish(&mut self, number: Number) -> Option<Open> {
-        self.open.pop_front_if(|open| open.number == number)
+        while self.bound.pop_front_if(|(bound, _)| *bound <= number).is_some() {}
+        let open = self.open.pop_front_if(|open| open.number == number)?;
+        self.remember(&open.meaning);
+        Some(open)
+    }
+
+    /// What only reads is over when it is answered; constraints and cursors may be left to the end.
+    fn remember(&mut self, meaning: &Arc<Meaning>) {
+        let stays = meaning.changes || !meaning.deeds.is_empty();
+        let same = |ran: &Arc<Meaning>| Arc::ptr_eq(ran.essence(), meaning.essence());
+        if !stays || self.ran.iter().any(same) {
+            return;
+        }
+        self.ran_more |= self.ran.len() >= MOST_RAN;
+        if !self.ran_more {
+            self.ran.push(Arc::clone(meaning));
+        }
+    }
+
+    /// What ran in the transaction that is open and may do something at its end; `None` if not all of it is remembered.
+    pub(super) fn ran(&self) -> Option<&[Arc<Meaning>]> {
+        (!self.ran_more).then_some(self.ran.as_slice())
+    }
+
+    /// The transaction is over.
+    pub(super) fn rest(&mut self) {
+        self.ran.clear();
+        self.ran_more = false;
     }
 
     /// What the server skips: numbered from the first up to and without the second.
@@ -147,5 +210,46 @@ impl Ledger {
             masks: None,
             error: open.error,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meaning(text: &str) -> Arc<Meaning> {
+        Arc::new(Meaning::unknown("shop", text.as_bytes(), "statement", "text"))
+    }
+
+    #[test]
+    fn a_request_that_is_bound_is_known_until_it_is_answered() {
+        let mut ledger = Ledger::new(None);
+        let bound = meaning("select 1");
+        ledger.bind(2, &bound);
+        ledger.begin(3, &bound);
+        assert!(matches!(ledger.about(1), About::Nothing));
+        assert!(matches!(ledger.about(2), About::Binds(_)));
+        assert!(matches!(ledger.about(3), About::Runs(_)));
+        ledger.finish(2);
+        assert!(matches!(ledger.about(2), About::Nothing));
+        assert!(matches!(ledger.about(3), About::Runs(_)));
+    }
+
+    #[test]
+    fn what_may_be_left_to_the_end_is_remembered_until_then() {
+        let mut ledger = Ledger::new(None);
+        let first = meaning("update t set a = 1");
+        for number in 1..=3 {
+            ledger.begin(number, &first);
+            ledger.finish(number);
+        }
+        assert_eq!(ledger.ran().map(<[_]>::len), Some(1));
+        for number in 4..200 {
+            ledger.begin(number, &meaning("update t set a = 1"));
+            ledger.finish(number);
+        }
+        assert!(ledger.ran().is_none(), "not all of it is remembered");
+        ledger.rest();
+        assert_eq!(ledger.ran().map(<[_]>::len), Some(0));
     }
 }

@@ -28,6 +28,8 @@ pub(super) enum Cover {
     Class(Arc<Class>),
     /// Nothing of them may be seen: what they are made of is protected, or cannot be told.
     Whole,
+    /// What it was read by does not hold any more: it is not given, whatever it is. A value in its place would be taken for one.
+    Lost,
 }
 
 /// A column of a result, with what is done to it.
@@ -115,6 +117,7 @@ impl Masks {
             Cover::Clear => Ok(None),
             Cover::Class(class) => self.ruled(class.rule(), column, cell).map(Some),
             Cover::Whole => self.ruled(&REDACT, column, cell).map(Some),
+            Cover::Lost => Ok(Some(None)),
             Cover::Search(context) => self.searched(context, column, cell),
         }
     }
@@ -228,6 +231,21 @@ mod tests {
             let mut expect = Vec::new();
             put_row(&mut expect, [Some(&b"ada"[..]), expected].into_iter());
             assert_eq!(masked(&masks(Cover::Whole, kind, format), cell), expect, "{kind}");
+        }
+    }
+
+    #[test]
+    fn what_is_lost_is_null_and_never_a_value() {
+        for (kind, format, cell) in [
+            (25, Format::Text, &b"ada"[..]),
+            (23, Format::Text, b"1234"),
+            (23, Format::Binary, &[0, 0, 4, 210]),
+            (1082, Format::Text, b"1999-01-02"),
+            (99_999, Format::Text, b"happy"),
+        ] {
+            let mut expect = Vec::new();
+            put_row(&mut expect, [Some(&b"ada"[..]), None].into_iter());
+            assert_eq!(masked(&masks(Cover::Lost, kind, format), cell), expect, "{kind}");
         }
     }
 

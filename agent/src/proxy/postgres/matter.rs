@@ -8,6 +8,9 @@ use crate::protocol::postgres::{
     session::{Asked, Request},
 };
 
+/// What commands of a replication session are called.
+pub(super) const REPLICATION: &str = "replication";
+
 /// What a request is about.
 pub(super) struct Matter {
     pub(super) meaning: Arc<Meaning>,
@@ -63,7 +66,7 @@ impl Talk<'_> {
                 Matter { meaning, values, written, changes: Some(changes), prepares: false }
             }
             Request::Replication { command } => {
-                Matter::of(Arc::new(Meaning::unknown(&self.database, command, "replication", "replication")), false)
+                Matter::of(Arc::new(Meaning::unknown(&self.database, command, REPLICATION, REPLICATION)), false)
             }
             Request::FunctionCall(call) => Matter::of(Arc::new(Meaning::call(&self.database, call.function)), false),
             // Routine; asked of nobody.

@@ -81,6 +81,8 @@ pub(super) struct Essence {
     pub(super) unlists: Unlisted,
     /// Whether the catalog is to be read again.
     pub(super) changes_catalog: bool,
+    /// Whether it is so for this session alone: temporary tables are nobody else's.
+    pub(super) only_own: bool,
     /// Whether it looks at anything that the catalog describes.
     pub(super) touches: bool,
     /// Where constants are, and whether each is protected.
@@ -143,6 +145,7 @@ impl Meaning {
             transactions: Vec::new(),
             unlists: Unlisted::Any,
             changes_catalog: true,
+            only_own: false,
             touches: false,
             places: Vec::new(),
             sizes: Mutex::default(),
@@ -232,6 +235,7 @@ impl Meaning {
             transactions,
             unlists,
             changes_catalog: understood.iter().any(|one| one.changes_catalog),
+            only_own: understood.iter().all(|one| !one.changes_catalog || makes_temporary(one)),
             touches: understood.iter().any(touches),
             places: literals,
             sizes: Mutex::default(),
@@ -347,6 +351,7 @@ impl Meaning {
             settings,
             transactions: self.transactions.clone(),
             unlists,
+            only_own: self.only_own && named.iter().all(|(_, inner)| inner.only_own),
             changes_catalog: self.changes_catalog || named.iter().any(|(_, inner)| inner.changes_catalog),
             touches: true,
             places: Vec::new(),
@@ -399,6 +404,11 @@ fn touches(one: &Understood) -> bool {
         || one.changes_catalog
 }
 
+/// Whether a temporary table is all that is made, and nothing is run that could make more.
+fn makes_temporary(one: &Understood) -> bool {
+    one.temporary && one.unknown.is_empty() && matches!(one.verb, "create table" | "create table as" | "select into")
+}
+
 fn changes(one: &Understood) -> bool {
     let lasting = |kind: &Kind| !matches!(kind, Kind::Read | Kind::Session);
     let ends = matches!(
@@ -432,6 +442,24 @@ mod tests {
         policy::question::Target,
         protocol::postgres::sql::{Path, parse},
     };
+
+    #[test]
+    fn a_temporary_table_is_nobody_elses() {
+        let names = Names { path: Path::Known(Vec::new()), user: None, unlisted: Unlisted::default() };
+        for (text, expected) in [
+            ("CREATE TEMP TABLE t (id int)", true),
+            ("CREATE TEMP TABLE t AS SELECT 1", true),
+            ("SELECT 1 AS id INTO TEMP t", true),
+            ("CREATE TABLE t (id int)", false),
+            ("CREATE TEMP TABLE t AS SELECT nobody_knows()", false),
+            ("CREATE TEMP VIEW t AS SELECT 1", false),
+            ("DROP TABLE t", false),
+        ] {
+            let script = parse(text).unwrap();
+            let found = script.understand(&Catalog::default(), &names);
+            assert_eq!(found.iter().all(makes_temporary), expected, "{text}");
+        }
+    }
 
     #[test]
     fn constants_are_replaced_where_they_are() {

@@ -22,6 +22,7 @@ mod plain;
 mod portals;
 mod protection;
 mod reading;
+mod reports;
 mod setting;
 mod side;
 mod stream;

@@ -233,7 +233,9 @@ impl<'a> Talk<'a> {
                 self.approved.insert(asked.number(), approved);
             }
             let replaced = self.bind(&asked, &matter.meaning);
+            let bound = matches!(asked.request(), Request::Bind { .. }).then(|| asked.number());
             if self.pass(asked, None)? {
+                bound.into_iter().for_each(|number| self.ledger.bind(number, &matter.meaning));
                 server.send(Outgoing::Prepared(leaving.cleared));
             }
             self.record_unrun(replaced).await?;
@@ -396,11 +398,12 @@ impl<'a> Talk<'a> {
             }
             let commits = meaning.transactions.iter().any(|one| matches!(one, Transaction::Commit { .. }));
             // Whoever is judged by what it changes is told before it can be so, and again when it is.
-            if meaning.changes_catalog || self.changed_catalog && commits {
+            let shared = meaning.changes_catalog && !meaning.only_own;
+            if shared || self.changed_catalog && commits {
                 self.shelf.changed();
             }
             if meaning.changes_catalog {
-                self.changed_catalog = true;
+                self.changed_catalog |= shared;
                 self.naming.unlist(&meaning.unlists);
                 self.settle_names();
             }

@@ -8,6 +8,7 @@ use super::{
     fault::Fault,
     hold::Refused,
     masks::{Cover, Covered, Masks},
+    matter::REPLICATION,
     meaning::Meaning,
     talk::Talk,
 };
@@ -18,27 +19,32 @@ use crate::{
         question::{Asked, Field, Reveal, TableName},
     },
     protocol::postgres::{
-        notice::Report,
-        notify::{Notification, Parameter},
+        notice::Fields,
         rows::{Column as Told, Row},
         session::{Number, Shape},
-        sql::{Column, Kind, Lineage, Output, Unknown},
+        sql::{Column, Kind, Lineage, Output, Store, Unknown},
     },
     record::Timestamps,
 };
 
 /// Seconds for which it is remembered whether anything is hidden.
 const REMEMBERED: u64 = 15;
-/// Classes of errors whose texts are about the statement, the session or the server, and hold no stored value
-/// (`errcodes.txt`): connection, transaction state, cursor and statement names, rollback, syntax and names, resources,
-/// intervention.
-const SAFE: [&[u8]; 9] = [b"08", b"25", b"26", b"34", b"40", b"42", b"53", b"54", b"57"];
-/// What stands for a text that may hold values.
-const WITHHELD: &str = "the server's message was withheld: it may hold protected values";
-/// Statements that bring code of their own.
-const CODE: [&str; 6] = ["do", "create function", "create procedure", "create aggregate", "create rule", "create cast"];
+/// What is said of a result whose statement was read by a catalog that does not hold any more.
+const LOST: &str =
+    "the database was changed while this statement ran, so nothing of its result can be shown: it is NULL";
+/// Statements that bring code of their own, or conditions that are evaluated in the statements of others.
+const CODE: [&str; 8] = [
+    "do",
+    "create function",
+    "create procedure",
+    "create aggregate",
+    "create rule",
+    "create cast",
+    "create policy",
+    "alter policy",
+];
 /// Statements of kind `ddl` that leave names and contents of columns as they are, or make what is followed by lineage.
-const HARMLESS: [&str; 13] = [
+const HARMLESS: [&str; 19] = [
     "select into",
     "create view",
     "create table as",
@@ -52,13 +58,18 @@ const HARMLESS: [&str; 13] = [
     "analyze",
     "vacuum",
     "reindex",
+    // New names, of types without conditions of their own; and what goes takes its values along.
+    "create domain",
+    "create type",
+    "create schema",
+    "drop view",
+    "drop materialized view",
+    "drop statistics",
 ];
-/// Settings the server tells of, and whose values are any text.
-const FREE_SETTINGS: [&[u8]; 3] = [b"application_name", b"TimeZone", b"search_path"];
 
 impl Talk<'_> {
     /// The class of a column that is not to be seen in clear, the strictest.
-    fn hidden(&self, column: &Column, now: Timestamps) -> Option<Arc<Class>> {
+    pub(super) fn hidden(&self, column: &Column, now: Timestamps) -> Option<Arc<Class>> {
         if self.setting.observe {
             return None;
         }
@@ -137,6 +148,11 @@ impl Talk<'_> {
             let text = format!("this statement was not understood: {why}");
             return Some(Refused::by_us(verdict, text));
         }
+        // Every row of every table, as it is stored: no catalog has to be read to know that.
+        if &*meaning.kind == REPLICATION && self.classes.rules() > 0 {
+            let text = "replication copies what is protected; it is refused where anything has a class";
+            return Some(Refused::by_us(verdict, text.to_owned()));
+        }
         if self.is_restricted()
             && let Some(text) = self.blinds(meaning, now)
         {
@@ -145,20 +161,44 @@ impl Talk<'_> {
         if let Some(refused) = self.uncopiable(meaning, verdict) {
             return Some(refused);
         }
-        let strays = meaning.stores.iter().any(|store| {
-            let own = store.into.as_ref().map(|into| self.known.protection.class_names(into)).unwrap_or_default();
-            match &store.from {
-                Lineage::Undecided => self.is_restricted() && own.is_empty(),
-                Lineage::Of(columns) => columns.iter().any(|column| {
-                    self.hidden(column, now).is_some_and(|class| !own.iter().any(|name| name == class.name()))
-                }),
-            }
-        });
+        let strays = meaning.stores.iter().any(|store| self.strays(store, now));
         if strays {
             let text = "this would copy what you may not see to where it is not protected";
             return Some(Refused::by_us(verdict, text.to_owned()));
         }
         None
+    }
+
+    /// Whether what is stored would be seen where it goes, or more of it than where it comes from.
+    fn strays(&mut self, store: &Store, now: Timestamps) -> bool {
+        let known = Arc::clone(self.private.as_ref().unwrap_or(&self.known));
+        let columns = match &store.from {
+            Lineage::Of(columns) => columns,
+            Lineage::Undecided if !self.is_restricted() => return false,
+            // It may be anything, so nothing of it may be left where it goes.
+            Lineage::Undecided => {
+                let instead = store.into.as_ref().and_then(|into| self.hidden(into, now));
+                return instead.is_none_or(|class| !class.rule().function().leaves_nothing());
+            }
+        };
+        let hidden = columns.iter().filter_map(|column| self.hidden(column, now).map(|class| (column, class)));
+        let hidden: Vec<(&Column, Arc<Class>)> = hidden.collect();
+        if hidden.is_empty() {
+            return false;
+        }
+        let Some((into, instead)) = store.into.as_ref().and_then(|into| Some((into, self.hidden(into, now)?))) else {
+            return true;
+        };
+        let own = known.protection.class_names(into);
+        if !hidden.iter().all(|(_, class)| own.iter().any(|name| name == class.name())) {
+            return true;
+        }
+        // What a class leaves of a value that was changed first may be any part of it, or tell what it is by many tries.
+        let kind = known.catalog.type_of(into);
+        let same = |(column, class): &(&Column, Arc<Class>)| {
+            Arc::ptr_eq(class, &instead) && kind.is_none_or(|kind| known.catalog.type_of(column) == Some(kind))
+        };
+        !(instead.rule().function().leaves_nothing() || store.unchanged && hidden.iter().all(same))
     }
 
     /// Why a request could make protected values visible in a way that nobody could follow.
@@ -168,7 +208,8 @@ impl Talk<'_> {
         if unknown(Unknown::Node) || unknown(Unknown::Effort) {
             return Some("this statement was not understood");
         }
-        if meaning.verbs.iter().any(|verb| CODE.contains(verb)) {
+        let brings_code = kind(Kind::Ddl) && unknown(Unknown::Language);
+        if brings_code || meaning.verbs.iter().any(|verb| CODE.contains(verb)) {
             return Some("code that may copy protected values is not run for who may not see them");
         }
         if !kind(Kind::Ddl) || meaning.verbs.iter().all(|verb| HARMLESS.contains(verb)) {
@@ -177,13 +218,17 @@ impl Talk<'_> {
         let known = self.private.as_ref().unwrap_or(&self.known);
         let tables: Vec<&TableName> =
             [&meaning.facts.reads, &meaning.facts.writes].into_iter().flatten().flatten().collect();
-        let changed = |column: &&Column| {
-            meaning.unlists.holds(&column.table)
-                || tables.iter().any(|table| *column.table == *table.table && *column.schema == *table.schema)
+        let is_changed = |column: &&Column| {
+            tables.iter().any(|table| *column.table == *table.table && *column.schema == *table.schema)
         };
-        let hides =
-            known.protection.protected().iter().filter(changed).any(|column| self.hidden(column, now).is_some());
-        hides.then_some("a table with protected columns is not changed by who may not see them")
+        let protected = || known.protection.protected().iter();
+        if protected().filter(is_changed).any(|column| self.hidden(column, now).is_some()) {
+            return Some("a table with protected columns is not changed by who may not see them");
+        }
+        let may_be_other = |column: &&Column| meaning.unlists.holds(&column.table);
+        protected().filter(may_be_other).any(|column| self.hidden(column, now).is_some()).then_some(
+            "what may change the meaning of protected columns' names, or bring code, is not run for who may not see them",
+        )
     }
 
     /// Whether the catalog was changed since a request was sent that was read by it.
@@ -200,12 +245,24 @@ impl Talk<'_> {
         if settled && let Some(plain) = self.plain.find((&known, &classes), result, columns) {
             return plain;
         }
+        if moved && !columns.is_empty() && self.is_restricted() {
+            self.tell_of_lost();
+            let lost = columns.iter().map(|told| Covered { cover: Cover::Lost, kind: told.kind, format: told.format });
+            return Arc::new(Masks::new(lost.collect(), classes));
+        }
         let output = meaning.outputs.get(at);
         let masks = Arc::new(self.worked_out(output, columns, moved));
         if settled && !masks.is_busy() && self.is_plain(output, columns) {
             self.plain.keep((&known, &classes), result, columns, &masks);
         }
         masks
+    }
+
+    /// Says that a result could not be told apart.
+    pub(super) fn tell_of_lost(&mut self) {
+        let mut notice = Vec::new();
+        Fields { sqlstate: *b"01000", hint: Some("Repeat the statement."), ..Fields::told(LOST) }.notice(&mut notice);
+        self.notices.push(notice);
     }
 
     /// Whether a result is shown as it is to everybody, whatever policies say.
@@ -237,7 +294,7 @@ impl Talk<'_> {
                 Cover::Clear if search && is_searched(lineage) && !self.is_classified(lineage) => {
                     Cover::Search(Context::of(&String::from_utf8_lossy(told.name)))
                 }
-                cover @ (Cover::Clear | Cover::Search(_) | Cover::Class(_) | Cover::Whole) => cover,
+                cover @ (Cover::Clear | Cover::Search(_) | Cover::Class(_) | Cover::Whole | Cover::Lost) => cover,
             };
             Covered { cover, kind: told.kind, format: told.format }
         });
@@ -337,114 +394,6 @@ impl Talk<'_> {
             open.masked += masked;
         }
         Ok(())
-    }
-
-    /// Passes an error or a notice.
-    pub(super) fn report(
-        &mut self,
-        number: Option<Number>,
-        report: &Report<'_>,
-        (tag, bytes): (u8, &[u8]),
-        client: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
-        let meaning = number.and_then(|number| self.ledger.open(number)).map(|open| Arc::clone(&open.meaning));
-        let withheld = meaning.as_ref().is_some_and(|meaning| self.may_tell_values(meaning, report));
-        // Code gives any names it likes.
-        let named = meaning.as_ref().is_some_and(|meaning| !meaning.facts.opaque);
-        let before = client.len();
-        if withheld {
-            report.rewrite(tag, client, |code, value| match code {
-                b'S' | b'V' | b'C' | b'P' | b'F' | b'L' | b'R' => Some(value.to_vec()),
-                b's' | b't' | b'c' | b'd' | b'n' if named => Some(value.to_vec()),
-                b'M' => Some(WITHHELD.as_bytes().to_vec()),
-                _ => None,
-            });
-        } else if self.classes.detectors().is_empty() || self.setting.observe {
-            client.extend_from_slice(bytes);
-        } else {
-            let classes = Arc::clone(&self.classes);
-            report.rewrite(tag, client, |_, value| {
-                let found = classes.mask_found(&Context::default(), crate::mask::FieldType::Text, value);
-                Some(found.map_or_else(|| value.to_vec(), |masked| masked.text().unwrap_or_default().to_vec()))
-            });
-        }
-        if tag == b'E'
-            && let Some(open) = number.and_then(|number| self.ledger.open(number))
-        {
-            // As the client saw it.
-            let seen = client.get(before + 5..).and_then(|body| Report::decode(body).ok());
-            let (sqlstate, text) = (report.sqlstate(), seen.map_or(&b""[..], |seen| seen.message()));
-            let text = format!("{} {}", String::from_utf8_lossy(sqlstate), String::from_utf8_lossy(text));
-            open.error = Some(text.into());
-        }
-        Ok(())
-    }
-
-    /// Whether what the server says of a request may hold what is hidden.
-    fn may_tell_values(&mut self, meaning: &Meaning, report: &Report<'_>) -> bool {
-        if !self.is_restricted() {
-            return false;
-        }
-        let sqlstate = report.sqlstate();
-        let is_name = sqlstate.starts_with(b"42") && sqlstate != b"42501";
-        // Pointed at the text, it is about what the text says; no code can do that.
-        if is_name && report.field(b'P').is_some() {
-            return false;
-        }
-        if meaning.facts.opaque {
-            return true;
-        }
-        // Otherwise a name that is not there may be a value that was made a name.
-        if !is_name && SAFE.iter().any(|class| sqlstate.starts_with(class)) {
-            return false;
-        }
-        let now = Timestamps::now();
-        // What is wrong with a row is told with all of it.
-        let known = self.private.as_ref().unwrap_or(&self.known);
-        let written: Vec<&TableName> = meaning.facts.writes.iter().flatten().collect();
-        let is_written = |column: &&Column| {
-            written.iter().any(|table| *column.table == *table.table && *column.schema == *table.schema)
-        };
-        if known.protection.protected().iter().filter(is_written).any(|column| self.hidden(column, now).is_some()) {
-            return true;
-        }
-        let classes = [&meaning.facts.classes_read, &meaning.facts.classes_written];
-        if classes.into_iter().flatten().all(|classes| classes.is_empty()) {
-            return false;
-        }
-        let columns = [&meaning.facts.columns_read, &meaning.facts.columns_written].into_iter().flatten().flatten();
-        let columns: Vec<Column> = columns
-            .map(|name| Column {
-                schema: name.schema.as_str().into(),
-                table: name.table.as_str().into(),
-                column: name.column.as_str().into(),
-            })
-            .collect();
-        columns.iter().any(|column| self.hidden(column, now).is_some())
-    }
-
-    /// Passes a notification: what others say is made of anything.
-    pub(super) fn notification(
-        &mut self,
-        notification: &Notification<'_>,
-        bytes: &[u8],
-        client: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
-        if !notification.payload.is_empty() && self.is_restricted() {
-            Notification { payload: b"***", ..*notification }.encode(client);
-        } else {
-            client.extend_from_slice(bytes);
-        }
-        Ok(())
-    }
-
-    /// Whether a setting may have been set by code to something that is hidden.
-    pub(super) fn is_smuggled(&mut self, number: Option<Number>, parameter: &Parameter<'_>) -> bool {
-        if !FREE_SETTINGS.contains(&parameter.name) {
-            return false;
-        }
-        let meaning = number.and_then(|number| self.ledger.open(number)).map(|open| Arc::clone(&open.meaning));
-        meaning.is_some_and(|meaning| meaning.facts.opaque && self.is_restricted())
     }
 }
 

@@ -105,3 +105,19 @@ SELECT 1; SELECT title FROM notes ORDER BY id; SELECT 2
 \sync
 ## predicates on protected columns change nothing of the others
 SELECT name FROM users WHERE ssn LIKE '%-%' ORDER BY id
+## error of a parameter
+\parse -|INSERT INTO notes (id, n) VALUES ($1, $2)
+\bind -|-|0|9|many
+\sync
+## error of a value
+INSERT INTO notes (id, doc) VALUES (9, '{bad')
+## error of a constraint
+INSERT INTO notes (id) VALUES (1)
+## new names
+CREATE DOMAIN number AS int
+CREATE TYPE colour AS ENUM ('red')
+CREATE SCHEMA mine
+SELECT 'red'::colour, 1::number
+DROP VIEW people_of_people
+DROP STATISTICS both_of
+SELECT called FROM people ORDER BY id

@@ -22,7 +22,7 @@ keep = 4
 [[column]]
 class = "ssn"
 schema = "public"
-table = ["users", "parts", "derived"]
+table = ["users", "parts", "derived", "tenants"]
 column = "ssn"
 [[column]]
 class = "ssn"

@@ -1474,3 +1474,88 @@ SELECT b FROM (SELECT array_agg(ROW('k', replace(ssn, '-', '')::int)::pair) AS x
 SELECT t.c FROM users u, jsonb_populate_record(NULL::users, to_jsonb(u)) WITH ORDINALITY AS t(a, b, c, d, e)
 ## constant in a row that is cast by code [simple any]
 SELECT count(*) FROM users WHERE users = ROW(1, 'a', '871-62-5394', 'x')::users
+## error of a cursor that is kept, when it is committed [simple any]
+BEGIN
+DECLARE c CURSOR WITH HOLD FOR SELECT ssn::int FROM users
+COMMIT
+## error of a cursor that is kept, at the end of a batch [any]
+\parse -|DECLARE c CURSOR WITH HOLD FOR SELECT ssn::int FROM users
+\bind -|-|0
+\execute -|0
+\sync
+## error of a cursor that is moved [simple any]
+BEGIN
+DECLARE c CURSOR FOR SELECT ssn::int FROM users
+MOVE ALL FROM c
+ROLLBACK
+## error of statistics [simple any reset]
+CREATE STATISTICS of_it ON (ssn::int) FROM users
+ANALYZE users
+VACUUM ANALYZE users
+## error while a statement is planned [any]
+\parse -|SELECT ssn_pure(1)::int
+\bind -|-|0
+\execute -|0
+\sync
+## error of a constraint that waits for the commit [simple any]
+BEGIN
+UPDATE tenants SET ssn = (SELECT ssn FROM tenants WHERE id = 2) WHERE id = 1
+COMMIT
+## error of a constraint that waits for the end of a batch [any]
+\parse -|UPDATE tenants SET ssn = (SELECT ssn FROM tenants WHERE id = 2)
+\bind -|-|0
+\execute -|0
+\sync
+## error of a constraint that waits for a query behind a batch [any]
+\parse -|UPDATE tenants SET ssn = (SELECT ssn FROM tenants WHERE id = 2)
+\bind -|-|0
+\execute -|0
+\flush
+SELECT 1
+## error of a constraint that waits until it is told [simple any]
+BEGIN
+UPDATE tenants SET ssn = (SELECT ssn FROM tenants WHERE id = 2) WHERE id = 1
+SET CONSTRAINTS ALL IMMEDIATE
+ROLLBACK
+## error of a key that empties [simple any]
+DELETE FROM houses WHERE id = 1
+## error of a key that changes [simple any]
+UPDATE houses SET id = 2000 WHERE id = 2
+## conditions of rows [simple denied]
+CREATE POLICY p ON notes USING ((SELECT min(ssn) FROM users)::int > 0)
+## stored in parts where a class leaves something [simple denied]
+UPDATE orders SET card = left(card, 12)
+## stored by another way to put it [simple denied]
+UPDATE orders SET card = (SELECT substr(o.card, 1, 8) FROM orders o WHERE o.id = 11) WHERE id = 10
+## stored in parts by an insert [simple denied]
+INSERT INTO orders (id, card) SELECT id + 1000, right(card, 12) FROM orders
+## stored in parts under a view [simple denied]
+INSERT INTO orders (id, card) SELECT 1000, c FROM (SELECT left(card, 12) AS c FROM orders) o
+## stored as it is where a class leaves something [simple any reset]
+INSERT INTO orders (id, card) SELECT id + 1000, card FROM orders
+SELECT card FROM orders
+INSERT INTO orders (id, card) VALUES (1, '0') ON CONFLICT (id) DO UPDATE SET card = excluded.card
+## stored from a stricter class [simple denied]
+UPDATE orders SET card = (SELECT ssn FROM users WHERE id = 1)
+## stored where nobody knows what it is, and a class leaves something [simple denied]
+INSERT INTO orders (id, card) VALUES (1000, query_to_xml('select ssn from users', true, true, '')::text)
+## stored by a function where a class leaves something [simple denied]
+INSERT INTO orders (id, card) VALUES (1000, ssn_of(1))
+## stored by a function where nothing is left [simple any reset]
+INSERT INTO users (id, name, ssn) VALUES (1000, 'x', ssn_of(1) || ' again')
+SELECT ssn FROM users
+## replication of everything [simple denied]
+\new replication=database
+BASE_BACKUP (CHECKPOINT 'fast', WAL false)
+## replication of changes [simple denied]
+\new replication=database
+CREATE_REPLICATION_SLOT shown TEMPORARY LOGICAL test_decoding
+## replication that runs SQL [simple denied]
+\new replication=database
+SELECT ssn FROM users
+## domain with a condition [simple denied]
+CREATE DOMAIN checked AS text CHECK (query_to_xml('select ssn::int from users', true, true, '') IS NOT NULL)
+## domain with a default [simple denied]
+CREATE DOMAIN filled AS text DEFAULT ssn_of(1)
+## trigger on what is not protected [simple denied]
+CREATE TRIGGER seen BEFORE UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION zero()

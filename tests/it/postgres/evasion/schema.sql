@@ -112,3 +112,12 @@ CREATE AGGREGATE spent(int) (SFUNC = spend_two, STYPE = int, INITCOND = '1');
 CREATE PROCEDURE spend_all() LANGUAGE plpgsql AS 'BEGIN DELETE FROM ledger; COMMIT; END';
 CREATE TABLE lists (id int, text text);
 INSERT INTO lists VALUES (1, 'a'), (2, 'b');
+
+-- What a server does late, or to others: constraints that wait, and keys that act.
+CREATE TABLE houses (id int PRIMARY KEY, name text);
+INSERT INTO houses VALUES (1, 'first'), (2, 'second');
+CREATE TABLE tenants (
+    id int PRIMARY KEY, house int NOT NULL REFERENCES houses ON DELETE SET NULL ON UPDATE CASCADE, CHECK (house < 1000),
+    ssn text UNIQUE DEFERRABLE INITIALLY DEFERRED
+);
+INSERT INTO tenants VALUES (1, 1, '871-62-5394'), (2, 2, '342-19-7785');

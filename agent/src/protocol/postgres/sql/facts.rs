@@ -142,6 +142,8 @@ pub struct Store {
     pub into: Option<Column>,
     /// What it is made from.
     pub from: Lineage,
+    /// Whether it is a table's own column, and nothing was done to it on the way.
+    pub unchanged: bool,
 }
 
 /// A constant in the text.

@@ -3,6 +3,55 @@
 use super::super::Understood;
 use super::fixture::{check, column, lineage};
 
+/// Where something arrives as it was.
+fn carried(facts: &Understood) -> String {
+    let into = facts.stores.iter().filter(|store| store.unchanged).filter_map(|store| store.into.as_ref());
+    into.map(column).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn what_arrives_as_it_was() {
+    check(
+        &[
+            ("INSERT INTO orders (card) SELECT ssn FROM users", "orders.card"),
+            ("INSERT INTO orders (card) SELECT u.ssn FROM users u JOIN people p ON true", "orders.card"),
+            ("INSERT INTO people SELECT * FROM people", "people.id people.ssn"),
+            ("INSERT INTO orders (id, card) SELECT 1, ssn FROM users", "orders.card"),
+            ("INSERT INTO orders (id, card) SELECT id, left(ssn, 3) FROM users", "orders.id"),
+            ("INSERT INTO orders (card) SELECT left(ssn, 3) FROM users", ""),
+            ("INSERT INTO orders (card) SELECT ssn::varchar(3) FROM users", ""),
+            ("INSERT INTO orders (card) SELECT ssn FROM (SELECT left(ssn, 3) AS ssn FROM users) u", ""),
+            ("INSERT INTO orders (card) SELECT ssn FROM v_users", ""),
+            ("INSERT INTO orders (card) SELECT ssn FROM users u (a, b, c, d, ssn)", ""),
+            ("INSERT INTO orders (card) SELECT ssn FROM users UNION SELECT left(ssn, 3) FROM users", ""),
+            ("WITH users AS (SELECT 'x' AS ssn) INSERT INTO orders (card) SELECT people.ssn FROM people", ""),
+            ("INSERT INTO orders (card) VALUES ((SELECT ssn FROM users))", ""),
+            ("INSERT INTO orders (card) SELECT made FROM badges", ""),
+            ("INSERT INTO v_users (who) SELECT ssn FROM users", ""),
+            (
+                "INSERT INTO orders (id, card) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET card = excluded.card",
+                "orders.card",
+            ),
+            (
+                "INSERT INTO orders (id, card) VALUES ($1, $2) ON CONFLICT (id) \
+                 DO UPDATE SET card = left(excluded.card, 3), total = excluded.total",
+                "orders.total",
+            ),
+            ("UPDATE users SET ssn = ssn, name = upper(note)", "users.ssn"),
+            ("UPDATE users SET ssn = coalesce($1, ssn)", "users.ssn"),
+            ("UPDATE users SET ssn = coalesce(left(ssn, 3), ssn)", ""),
+            ("UPDATE users SET ssn = left(ssn, 3)", ""),
+            ("UPDATE users SET ssn = (SELECT ssn FROM people)", ""),
+            ("UPDATE users SET (ssn, note) = (SELECT left(ssn, 3), ssn FROM people)", ""),
+            ("CREATE TABLE x AS SELECT ssn FROM users", "ada.x.ssn"),
+            ("CREATE TABLE x (a) AS SELECT left(ssn, 3) FROM users", ""),
+            ("SELECT left(ssn, 3) AS ssn INTO x FROM users", ""),
+            ("MERGE INTO users u USING orders o ON true WHEN NOT MATCHED THEN INSERT (name) VALUES (o.card)", ""),
+        ],
+        carried,
+    );
+}
+
 fn stores(facts: &Understood) -> String {
     let into = |store: &super::super::Store| store.into.as_ref().map_or("nowhere".to_owned(), column);
     facts.stores.iter().map(|store| format!("{}<{}", into(store), lineage(&store.from))).collect::<Vec<_>>().join(" ")

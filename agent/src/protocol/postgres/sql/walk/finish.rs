@@ -37,7 +37,13 @@ impl Walker<'_> {
         let parameters = parameters.collect();
         let stored: Vec<_> = std::mem::take(&mut self.facts.stores);
         let stored = stored.into_iter().filter(|(_, trace)| !trace.is_nothing());
-        let stores = stored.map(|(into, from)| Store { into: self.target(&into), from: self.lineage(&from) }).collect();
+        let changed = self.facts.changed.take();
+        let stores = stored.map(|(into, from)| {
+            let (into, from) = (self.target(&into), self.lineage(&from));
+            let is_same = |into: &Column| changed.as_ref().is_some_and(|changed| !changed.contains(&into.column));
+            Store { unchanged: into.as_ref().is_some_and(is_same), into, from }
+        });
+        let stores = stores.collect();
         let mut facts = std::mem::take(&mut self.facts);
         // Whoever looks at a column looks at its table's rows.
         facts.reads.extend(facts.columns_read.iter().map(|cell| cell.0));

@@ -3,6 +3,7 @@
 //! Whatever is not followed is said so, in `unknown` and as an undecided lineage: there is no silent way out.
 
 mod call;
+mod carried;
 mod dml;
 mod expression;
 mod finish;
@@ -55,6 +56,8 @@ pub(super) struct Facts {
     output: Output,
     copied: Option<Copied>,
     stores: Vec<(Target, Trace)>,
+    /// Columns that get more than a table's own; `None` if that cannot be told.
+    changed: Option<carried::Changed>,
     deeds: Vec<Deed>,
     uses: Vec<Use>,
     settings: Vec<Change>,

@@ -16,6 +16,7 @@ impl Walker<'_> {
             self.doubt(Unknown::Node);
             return;
         };
+        self.facts.changed = self.changed(statement);
         let followed = self.queried(statement, node)
             || self.session(statement)
             || self.data(statement)

@@ -1,7 +1,7 @@
 //! Statements that need only be known by name: what each is called and what kind it is.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{CreateStatsStmt, ObjectType, RangeVar, ReindexObjectType};
+use pg_query::protobuf::{CreateStatsStmt, Node, ObjectType, RangeVar, ReindexObjectType};
 
 use super::super::super::facts::{Kind, Output, Unknown};
 use super::super::super::names::Unlisted;
@@ -126,6 +126,12 @@ impl Walker<'_> {
         if let Some(range) = relation(statement) {
             self.written(range);
         }
+        if let NodeEnum::CreateDomainStmt(domain) = statement
+            && domain.constraints.iter().any(has_code)
+        {
+            // It is run for whoever makes a value of it, later.
+            self.doubt(Unknown::Language);
+        }
         self.computes_later(statement);
         true
     }
@@ -171,6 +177,12 @@ impl Walker<'_> {
             }
         }
     }
+}
+
+/// Whether a constraint evaluates something: a default or a condition.
+fn has_code(node: &Node) -> bool {
+    let Some(NodeEnum::Constraint(constraint)) = &node.node else { return true };
+    constraint.raw_expr.is_some() || !constraint.cooked_expr.is_empty()
 }
 
 /// Who may do what.
