@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 
 use super::facts::{add, facts};
+use super::matter::Values;
 use super::protection::Protection;
 use crate::{
     mask::{Classes, FieldType, detect::Context},
@@ -83,10 +84,34 @@ pub(super) struct Essence {
     pub(super) changes_catalog: bool,
     /// Whether it looks at anything that the catalog describes.
     pub(super) touches: bool,
+    /// What it runs by name, and what that runs, in order: who approves the one approves the other.
+    pub(super) behind: Vec<Behind>,
     /// Where constants are, and whether each is protected.
     places: Vec<(Range<usize>, bool)>,
     /// Facts of other lengths, and as they are recorded.
     sizes: Mutex<Vec<OfSize>>,
+}
+
+/// A text that another one runs by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Behind {
+    /// As it was sent.
+    pub(super) text: Box<[u8]>,
+    /// The values that were bound to it.
+    pub(super) values: Values,
+    /// Without its constants.
+    pub(super) shape: Arc<str>,
+}
+
+impl Behind {
+    pub(super) fn of(inner: &Meaning, values: Values) -> Self {
+        Self { text: inner.text.clone(), values, shape: Arc::clone(&inner.shape) }
+    }
+
+    /// What nobody was seen to make.
+    pub(super) fn unseen() -> Self {
+        Self { text: Box::default(), values: Values::new(), shape: "(what was not seen to be made)".into() }
+    }
 }
 
 impl Deref for Meaning {
@@ -144,6 +169,7 @@ impl Meaning {
             unlists: Unlisted::Any,
             changes_catalog: true,
             touches: false,
+            behind: Vec::new(),
             places: Vec::new(),
             sizes: Mutex::default(),
         };
@@ -233,6 +259,7 @@ impl Meaning {
             unlists,
             changes_catalog: understood.iter().any(|one| one.changes_catalog),
             touches: understood.iter().any(touches),
+            behind: Vec::new(),
             places: literals,
             sizes: Mutex::default(),
         };
@@ -336,12 +363,21 @@ impl Meaning {
             unlists: self.unlists.clone(),
             changes_catalog: self.changes_catalog || named.iter().any(|(_, inner)| inner.changes_catalog),
             touches: true,
+            behind: Vec::new(),
             places: Vec::new(),
             sizes: Mutex::default(),
         };
         let (text, statement, recorded) = (self.text.clone(), Arc::clone(&self.statement), recorded(&facts));
         let constants = self.constants.clone();
         Self { text, facts: Arc::new(facts), recorded, statement, constants, essence: Arc::new(essence) }
+    }
+
+    /// The same, with the texts that it was found to run by name.
+    pub(super) fn running(mut self, behind: Vec<Behind>) -> Self {
+        if let Some(essence) = Arc::get_mut(&mut self.essence) {
+            essence.behind = behind;
+        }
+        self
     }
 
     /// The facts of a request that has so many bytes besides the text, and as they are recorded.

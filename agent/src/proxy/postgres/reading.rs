@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::{
     catalogs::{self, Known, LONGEST, Unread},
-    meaning::{Meaning, Place},
+    matter::{self, Values},
+    meaning::{Behind, Meaning, Place},
     talk::Talk,
     template,
     upstream::Upstream,
@@ -50,30 +51,45 @@ impl Talk<'_> {
         if nested >= NESTED {
             return Err(Unready::Missing);
         }
-        let mut named = Vec::new();
+        let (mut named, mut behind) = (Vec::new(), Vec::new());
         for (at, name) in &meaning.uses {
-            if let Use::Fetch { only_moves: true, .. } = name {
-                continue;
-            }
-            let text: Box<[u8]> = match (made_before(&meaning, *at, name), name) {
-                (Made::Text(text), _) => text.into(),
-                (Made::Gone, _) => return Err(Unready::Missing),
-                (Made::Untouched, Use::Execute { name, .. }) => match self.session.statement(name.as_bytes()) {
-                    Found::Known(statement) => statement.sql.clone(),
-                    Found::Missing => return Err(Unready::Missing),
-                    Found::Unsettled => return Err(Unready::Answer),
-                },
-                (Made::Untouched, Use::Fetch { name, .. } | Use::Current(name)) => {
-                    match self.session.portal(name.as_bytes()) {
-                        Found::Known(portal) => portal.sql().into(),
-                        Found::Missing => return Err(Unready::Missing),
-                        Found::Unsettled => return Err(Unready::Answer),
-                    }
+            let only_moves = matches!(name, Use::Fetch { only_moves: true, .. });
+            let (text, values) = match self.behind(&meaning, *at, name) {
+                // It shows nothing; who approves it is told that nobody knows what it runs.
+                Err(Unready::Missing) if only_moves => {
+                    behind.push(Behind::unseen());
+                    continue;
                 }
+                found => found?,
             };
-            named.push((*at, self.meaning_of(&text, nested + 1)?));
+            let inner = self.meaning_of(&text, nested + 1)?;
+            behind.push(Behind::of(&inner, values));
+            behind.extend(inner.behind.iter().cloned());
+            if !only_moves {
+                named.push((*at, inner));
+            }
         }
-        Ok(Arc::new(meaning.with(&named)))
+        Ok(Arc::new(meaning.with(&named).running(behind)))
+    }
+
+    /// The text that a name stands for, and the values that were bound to it.
+    fn behind(&self, meaning: &Meaning, at: u32, name: &Use) -> Result<(Box<[u8]>, Values), Unready> {
+        match (made_before(meaning, at, name), name) {
+            (Made::Text(text), _) => Ok((text.into(), Values::new())),
+            (Made::Gone, _) => Err(Unready::Missing),
+            (Made::Untouched, Use::Execute { name, .. }) => match self.session.statement(name.as_bytes()) {
+                Found::Known(statement) => Ok((statement.sql.clone(), Values::new())),
+                Found::Missing => Err(Unready::Missing),
+                Found::Unsettled => Err(Unready::Answer),
+            },
+            (Made::Untouched, Use::Fetch { name, .. } | Use::Current(name)) => {
+                match self.session.portal(name.as_bytes()) {
+                    Found::Known(portal) => Ok((portal.sql().into(), matter::bound(portal.bind().as_ref()))),
+                    Found::Missing => Err(Unready::Missing),
+                    Found::Unsettled => Err(Unready::Answer),
+                }
+            }
+        }
     }
 
     /// What a text means, apart from what it runs by name.
