@@ -62,7 +62,9 @@ const FUNCTIONS: &[(&str, &str, &str, &str, &str)] = &[
     ),
     (
         "pg_catalog",
-        "random set_config pg_notify pg_terminate_backend pg_sleep nextval lo_import lo_get pg_advisory_lock",
+        "random set_config pg_notify pg_terminate_backend pg_sleep nextval lo_import lo_get pg_advisory_lock \
+         pg_create_logical_replication_slot pg_create_physical_replication_slot pg_copy_logical_replication_slot \
+         pg_drop_replication_slot pg_replication_origin_create pg_replication_origin_advance pg_switch_wal",
         "v",
         "internal",
         "25",
