@@ -197,6 +197,27 @@ pub(super) fn find(name: &str) -> Option<&'static Danger> {
     DANGEROUS.get(at)
 }
 
+/// Whether a function is one that the server brings beside `information_schema`, whose views call them (`information_schema.sql`).
+/// They are written in SQL, look at the catalog only, and nobody but an administrator can replace them.
+pub(super) fn is_standard(schema: &str, function: &str) -> bool {
+    schema == "information_schema"
+        && matches!(
+            function,
+            "_pg_expandarray"
+                | "_pg_keysequal"
+                | "_pg_index_position"
+                | "_pg_truetypid"
+                | "_pg_truetypmod"
+                | "_pg_char_max_length"
+                | "_pg_char_octet_length"
+                | "_pg_numeric_precision"
+                | "_pg_numeric_precision_radix"
+                | "_pg_numeric_scale"
+                | "_pg_datetime_precision"
+                | "_pg_interval_type"
+        )
+}
+
 /// Settings that take any text and that every server has: what code put there comes back. Lower case.
 const ANY_TEXT: [&str; 1] = ["application_name"];
 

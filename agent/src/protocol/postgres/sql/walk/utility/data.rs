@@ -35,7 +35,8 @@ impl Walker<'_> {
                 "do"
             }
             NodeEnum::VacuumStmt(vacuum) => {
-                self.facts.kinds.insert(Kind::Ddl);
+                // Statistics are data of the server's own: no object is made or changed.
+                self.facts.kinds.insert(if vacuum.is_vacuumcmd { Kind::Ddl } else { Kind::Write });
                 if vacuum.is_vacuumcmd { "vacuum" } else { "analyze" }
             }
             _ => return false,
