@@ -31,7 +31,7 @@ pub use link::{Choice, Links, Ticket};
 pub use local::{Host, Unknown};
 pub use office::{Effect, Office, Standing, Teller, Unheard, Waiting};
 pub use people::{Approver, Channel, Person, Vote, Votes};
-pub use request::{About, Digest, Request, Statement};
+pub use request::{About, Digest, Inner, Request, Statement};
 pub use secret::Secret;
 pub use slack::{Chat, Pressed, Refused};
 pub use webhook::{Messages, Receiver, Undelivered};

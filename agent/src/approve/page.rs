@@ -32,6 +32,7 @@ pub(super) fn confirm(ticket: &Ticket, about: &About, needs: &str) -> String {
         ("Where", Some(about.target.as_str())),
         ("Address", Some(about.address.as_str())),
         ("Statement", about.statement.as_deref()),
+        ("Role", about.role.as_deref()),
         ("Who", Some(about.requester.as_str())),
         ("Workload", Some(about.workload.as_str())),
         ("Person", about.person.as_deref()),

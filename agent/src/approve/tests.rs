@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::people::tests::approver;
-use super::request::tests::question;
+use super::request::tests::{question, statement};
 use super::*;
 use crate::policy::Approval;
 
@@ -25,8 +25,7 @@ fn ask(unit: &str, port: u16, needs: &Arc<Approval>) -> Ask {
 
 fn delete(row: &str) -> Ask {
     let bytes = format!("delete {row}");
-    let statement =
-        Statement { kind: "delete", bytes: bytes.as_bytes(), parameters: &[], shape: "delete ?", touches: None };
+    let statement = statement(bytes.as_bytes(), &[], "delete ?");
     Ask { request: Arc::new(Request::execute(&question("a", 1), statement)), ..ask("a", 1, &needs(1, &[])) }
 }
 

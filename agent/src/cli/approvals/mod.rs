@@ -170,6 +170,7 @@ fn show(runtime_dir: &Path, id: &str, screen: &mut Screen) -> Result<(), Failure
             ("target", Some(about.target)),
             ("address", Some(format!("{} ({})", about.address, about.protocol))),
             ("statement", about.statement),
+            ("role", about.role),
             ("touches", about.touches.map(|touches| touches.to_string())),
             ("digest", Some(digest)),
         ],

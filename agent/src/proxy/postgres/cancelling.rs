@@ -108,8 +108,21 @@ fn facts(database: &str, bytes: usize) -> Execute {
         reads: Some(BTreeSet::new()),
         writes: Some(BTreeSet::new()),
         functions: Some(BTreeSet::new()),
-        has_predicate: Some(false),
+        // It has nothing to lack one: false is of what changes every row.
+        has_predicate: Some(true),
         unknown_parts: Some(BTreeSet::new()),
         ..Execute::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cancellation_changes_no_rows_and_lacks_no_predicate() {
+        let facts = facts("d", 16);
+        assert_eq!((facts.has_predicate, facts.opaque), (Some(true), false));
+        assert_eq!(facts.kinds, Some(["session".to_owned()].into()));
     }
 }

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{meaning::Meaning, talk::Talk};
+use super::{
+    matter::{Values, values},
+    meaning::{Behind, Meaning},
+    talk::Talk,
+};
 use crate::{
-    approve::{self, Answer, Ask, Digest, End, Id, Request, Standing, Statement, Waiting},
+    approve::{self, Answer, Ask, Digest, End, Id, Inner, Request, Standing, Statement, Waiting},
     policy::{Approval, Question, Verdict},
-    protocol::postgres::notice::Fields,
+    protocol::postgres::{notice::Fields, session},
 };
 
 const INSUFFICIENT_PRIVILEGE: [u8; 5] = *b"42501";
@@ -20,6 +24,7 @@ pub(super) struct Hold {
 }
 
 /// What people said yes to.
+#[derive(Clone)]
 pub(super) struct Leave {
     pub(super) digest: Digest,
     pub(super) approval: Arc<Approval>,
@@ -80,20 +85,43 @@ impl Refused {
     }
 }
 
-/// What people are asked, bound to every byte of it.
-pub(super) fn request(question: &Question, meaning: &Meaning, parameters: &[Option<Box<[u8]>>]) -> Arc<Request> {
-    let parameters: Vec<Option<&[u8]>> = parameters.iter().map(Option::as_deref).collect();
+/// Parameters of a startup message that decide as whom a session acts. Names of settings have no case.
+const AS_WHOM: [&str; 4] = ["user", "role", "session_authorization", "options"];
+
+/// As whom a session acts.
+struct Actor<'a> {
+    /// Its role by now, if that is known.
+    role: Option<&'a str>,
+    /// What it said when it began.
+    began: &'a [(&'a [u8], &'a [u8])],
+}
+
+fn borrowed(values: &Values) -> Vec<Option<&[u8]>> {
+    values.iter().map(Option::as_deref).collect()
+}
+
+/// What people are asked: bound to every byte of it, to what it runs by name, and to as whom it would run.
+fn request(question: &Question, meaning: &Meaning, values: &Values, actor: &Actor<'_>) -> Request {
+    let behind: Vec<(&Behind, Vec<Option<&[u8]>>)> =
+        meaning.behind.iter().map(|behind| (behind, borrowed(&behind.values))).collect();
+    let inner: Vec<Inner<'_>> = behind
+        .iter()
+        .map(|(behind, parameters)| Inner { bytes: &behind.text, parameters, shape: &behind.shape })
+        .collect();
     let touches = serde_json::to_string(&*meaning.facts).ok();
-    Arc::new(Request::execute(
+    Request::execute(
         question,
         Statement {
             kind: &meaning.kind,
             bytes: &meaning.text,
-            parameters: &parameters,
+            parameters: &borrowed(values),
             shape: &meaning.shape,
+            inner: &inner,
+            role: actor.role,
+            began: actor.began,
             touches: touches.as_deref(),
         },
-    ))
+    )
 }
 
 impl Hold {
@@ -127,6 +155,15 @@ impl Hold {
 }
 
 impl Talk<'_> {
+    /// What people are asked about a request of this session.
+    pub(super) fn put(&self, question: &Question, meaning: &Meaning, asked: &session::Asked<'_>) -> Arc<Request> {
+        let decides = |name: &[u8]| AS_WHOM.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
+        let began: Vec<(&[u8], &[u8])> = self.session.start_parameters().filter(|(name, _)| decides(name)).collect();
+        let role = self.naming.names().user;
+        let actor = Actor { role: role.as_deref(), began: &began };
+        Arc::new(request(question, meaning, &values(asked), &actor))
+    }
+
     /// Asks people, or finds that they have answered already, or that there are none.
     pub(super) async fn ask(&mut self, request: Arc<Request>, needs: Arc<Approval>, verdict: &Arc<Verdict>) -> Asked {
         let (Some(office), Some(session)) = (&self.setting.proxy.office, self.setting.session) else {
@@ -170,4 +207,39 @@ impl Talk<'_> {
 fn pending(office: &approve::Office, digest: Digest) -> Option<Id> {
     let docket = office.docket();
     docket.pending().into_iter().find(|pending| pending.request.digest() == digest).map(|pending| pending.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::question::{Asked, Circumstances, Subject, Target, Workload};
+
+    /// What is asked of `execute p`, where `p` is this text with this value.
+    fn asked(text: &str, value: &str, role: &str) -> Request {
+        let inner = Meaning::unknown("d", text.as_bytes(), "delete", "text");
+        let behind = Behind::of(&inner, vec![Some(value.as_bytes().into())]);
+        let meaning = Meaning::unknown("d", b"execute p", "execute", "text").running(vec![behind]);
+        let question = Question {
+            subject: Arc::new(Subject::new(Workload::default())),
+            target: Arc::new(Target::opaque([10, 0, 0, 5].into(), 5432)),
+            asked: Asked::Execute(Arc::clone(&meaning.facts)),
+            circumstances: Circumstances::default(),
+        };
+        request(&question, &meaning, &Values::new(), &Actor { role: Some(role), began: &[] })
+    }
+
+    #[test]
+    fn what_a_name_stands_for_is_bound_and_shown() {
+        let base = asked("delete from ledger where id = 3", "x", "app");
+        assert_eq!(base.digest(), asked("delete from ledger where id = 3", "x", "app").digest());
+        for other in [
+            asked("delete from ledger where id > 40", "x", "app"),
+            asked("delete from ledger where id = 3", "y", "app"),
+            asked("delete from ledger where id = 3", "x", "admin"),
+        ] {
+            assert_ne!(base.digest(), other.digest());
+        }
+        let shown = base.about().statement.as_deref().unwrap_or_default();
+        assert!(shown.contains("; it runs: (31 bytes that were not understood)"), "{shown}");
+    }
 }

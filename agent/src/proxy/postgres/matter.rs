@@ -77,12 +77,19 @@ impl Talk<'_> {
     }
 }
 
-/// The values that go with a request's text; `None` is null.
-pub(super) fn values(asked: &Asked<'_>) -> Vec<Option<Box<[u8]>>> {
-    let owned = |bind: &Bind<'_>| bind.parameters.iter().map(|value| value.map(Box::from)).collect();
+/// Values that go with a text; `None` is null.
+pub(super) type Values = Vec<Option<Box<[u8]>>>;
+
+/// The values that were bound.
+pub(super) fn bound(bind: Option<&Bind<'_>>) -> Values {
+    bind.map(|bind| bind.parameters.iter().map(|value| value.map(Box::from)).collect()).unwrap_or_default()
+}
+
+/// The values that go with a request's text.
+pub(super) fn values(asked: &Asked<'_>) -> Values {
     match asked.request() {
-        Request::Bind { bind, .. } => owned(bind),
-        Request::Execute { portal: Some(portal), .. } => portal.bind().as_ref().map(owned).unwrap_or_default(),
+        Request::Bind { bind, .. } => bound(Some(bind)),
+        Request::Execute { portal: Some(portal), .. } => bound(portal.bind().as_ref()),
         Request::Execute { portal: None, .. }
         | Request::Simple { .. }
         | Request::Replication { .. }
@@ -91,6 +98,6 @@ pub(super) fn values(asked: &Asked<'_>) -> Vec<Option<Box<[u8]>>> {
         | Request::DescribePortal(_)
         | Request::Close(_)
         | Request::FunctionCall(_)
-        | Request::CopyData(_) => Vec::new(),
+        | Request::CopyData(_) => Values::new(),
     }
 }

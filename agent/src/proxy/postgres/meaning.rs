@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 
 use super::facts::{add, facts};
+use super::matter::Values;
 use super::protection::Protection;
 use crate::{
     mask::{Classes, FieldType, detect::Context},
@@ -85,10 +86,34 @@ pub(super) struct Essence {
     pub(super) only_own: bool,
     /// Whether it looks at anything that the catalog describes.
     pub(super) touches: bool,
+    /// What it runs by name, and what that runs, in order: who approves the one approves the other.
+    pub(super) behind: Vec<Behind>,
     /// Where constants are, and whether each is protected.
     places: Vec<(Range<usize>, bool)>,
     /// Facts of other lengths, and as they are recorded.
     sizes: Mutex<Vec<OfSize>>,
+}
+
+/// A text that another one runs by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Behind {
+    /// As it was sent.
+    pub(super) text: Box<[u8]>,
+    /// The values that were bound to it.
+    pub(super) values: Values,
+    /// Without its constants.
+    pub(super) shape: Arc<str>,
+}
+
+impl Behind {
+    pub(super) fn of(inner: &Meaning, values: Values) -> Self {
+        Self { text: inner.text.clone(), values, shape: Arc::clone(&inner.shape) }
+    }
+
+    /// What nobody was seen to make.
+    pub(super) fn unseen() -> Self {
+        Self { text: Box::default(), values: Values::new(), shape: "(what was not seen to be made)".into() }
+    }
 }
 
 impl Deref for Meaning {
@@ -147,6 +172,7 @@ impl Meaning {
             changes_catalog: true,
             only_own: false,
             touches: false,
+            behind: Vec::new(),
             places: Vec::new(),
             sizes: Mutex::default(),
         };
@@ -237,6 +263,7 @@ impl Meaning {
             changes_catalog: understood.iter().any(|one| one.changes_catalog),
             only_own: understood.iter().all(|one| !one.changes_catalog || makes_temporary(one)),
             touches: understood.iter().any(touches),
+            behind: Vec::new(),
             places: literals,
             sizes: Mutex::default(),
         };
@@ -354,6 +381,7 @@ impl Meaning {
             only_own: self.only_own && named.iter().all(|(_, inner)| inner.only_own),
             changes_catalog: self.changes_catalog || named.iter().any(|(_, inner)| inner.changes_catalog),
             touches: true,
+            behind: Vec::new(),
             places: Vec::new(),
             sizes: Mutex::default(),
         };
@@ -366,6 +394,14 @@ impl Meaning {
     fn computes(&self) -> bool {
         let calls = [Unknown::Function, Unknown::DynamicSql, Unknown::Node];
         self.facts.unknown_parts.iter().flatten().any(|part| calls.iter().any(|why| why.word() == part))
+    }
+
+    /// The same, with the texts that it was found to run by name.
+    pub(super) fn running(mut self, behind: Vec<Behind>) -> Self {
+        if let Some(essence) = Arc::get_mut(&mut self.essence) {
+            essence.behind = behind;
+        }
+        self
     }
 
     /// The facts of a request that has so many bytes besides the text, and as they are recorded.

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::{
     catalogs::{self, Known, LONGEST, Unread},
-    meaning::{Meaning, Place},
+    matter::{self, Values},
+    meaning::{Behind, Meaning, Place},
     naming,
     talk::Talk,
     template,
@@ -70,33 +71,52 @@ impl Talk<'_> {
         if nested >= NESTED {
             return Err(Unready::Missing);
         }
-        let mut named = Vec::new();
+        let (mut named, mut behind) = (Vec::new(), Vec::new());
         for (at, name) in &meaning.uses {
-            let text: Box<[u8]> = match (made_before(&meaning, *at, name), name) {
-                (Made::Text(text), _) => text.into(),
-                (Made::Gone, _) => return Err(Unready::Missing),
-                (Made::Untouched, Use::Execute { name, .. }) => match self.session.statement(name.as_bytes()) {
-                    Found::Known(kept) if self.naming.is_mixed() && !naming::is_plain(&kept.sql) => {
-                        return Err(Unready::Missing);
-                    }
-                    Found::Known(statement) => statement.sql.clone(),
-                    Found::Missing => return Err(Unready::Missing),
-                    Found::Unsettled => return Err(Unready::Answer),
-                },
-                (Made::Untouched, Use::Fetch { name, .. } | Use::Current(name)) => {
-                    match self.session.portal(name.as_bytes()) {
-                        Found::Known(portal) => {
-                            named.push((*at, self.meaning_of_portal(&portal)?.0));
-                            continue;
-                        }
-                        Found::Missing => return Err(Unready::Missing),
-                        Found::Unsettled => return Err(Unready::Answer),
-                    }
+            let only_moves = matches!(name, Use::Fetch { only_moves: true, .. });
+            let (found, values) = match self.behind(&meaning, *at, name) {
+                // It shows nothing; who approves it is told that nobody knows what it runs.
+                Err(Unready::Missing) if only_moves => {
+                    behind.push(Behind::unseen());
+                    continue;
                 }
+                found => found?,
             };
-            named.push((*at, self.meaning_of(&text, nested + 1)?));
+            let inner = match found {
+                Stands::Text(text) => self.meaning_of(&text, nested + 1)?,
+                Stands::Portal(portal) => self.meaning_of_portal(&portal)?.0,
+            };
+            behind.push(Behind::of(&inner, values));
+            behind.extend(inner.behind.iter().cloned());
+            if !only_moves {
+                named.push((*at, inner));
+            }
         }
-        Ok(Arc::new(meaning.with(&named)))
+        Ok(Arc::new(meaning.with(&named).running(behind)))
+    }
+
+    /// What a name stands for, and the values that were bound to it.
+    fn behind(&self, meaning: &Meaning, at: u32, name: &Use) -> Result<(Stands, Values), Unready> {
+        match (made_before(meaning, at, name), name) {
+            (Made::Text(text), _) => Ok((Stands::Text(text.into()), Values::new())),
+            (Made::Gone, _) => Err(Unready::Missing),
+            (Made::Untouched, Use::Execute { name, .. }) => match self.session.statement(name.as_bytes()) {
+                Found::Known(kept) if self.naming.is_mixed() && !naming::is_plain(&kept.sql) => Err(Unready::Missing),
+                Found::Known(statement) => Ok((Stands::Text(statement.sql.clone()), Values::new())),
+                Found::Missing => Err(Unready::Missing),
+                Found::Unsettled => Err(Unready::Answer),
+            },
+            (Made::Untouched, Use::Fetch { name, .. } | Use::Current(name)) => {
+                match self.session.portal(name.as_bytes()) {
+                    Found::Known(portal) => {
+                        let values = matter::bound(portal.bind().as_ref());
+                        Ok((Stands::Portal(portal), values))
+                    }
+                    Found::Missing => Err(Unready::Missing),
+                    Found::Unsettled => Err(Unready::Answer),
+                }
+            }
+        }
     }
 
     /// What a text means, apart from what it runs by name.
@@ -274,6 +294,12 @@ impl Talk<'_> {
             }
         }
     }
+}
+
+/// What a name stands for.
+enum Stands {
+    Text(Box<[u8]>),
+    Portal(Arc<Portal>),
 }
 
 /// What statements of the same message did to a name before the one that uses it.

@@ -11,7 +11,7 @@ use super::{
     hold::{Hold, Leave, Refused, Said},
     keeping::Keeping,
     ledger::Ledger,
-    matter::{Matter, values},
+    matter::Matter,
     meaning::Meaning,
     naming::Naming,
     opening::Secured,
@@ -23,10 +23,9 @@ use super::{
     upstream::{Outgoing, Upstream},
 };
 use crate::{
-    approve::Id,
     config::OnFailure,
     mask::Classes,
-    policy::{self, Approval, Cleared, Recent, Ruled, Verdict, Version},
+    policy::{self, Cleared, Recent, Ruled, Verdict, Version},
     protocol::postgres::{
         Frontend,
         notice::Fields,
@@ -61,7 +60,7 @@ struct Leaving<'a> {
     bytes: u64,
     /// The facts, as they are recorded.
     recorded: Arc<str>,
-    approval: Option<(Arc<Approval>, Id)>,
+    approval: Option<Leave>,
 }
 
 /// A session and everything that is known of it.
@@ -81,7 +80,7 @@ pub(super) struct Talk<'a> {
     leave: Option<Leave>,
     refused: Option<Refused>,
     /// Portals that were bound under an approval, by the request that made them.
-    pub(super) approved: HashMap<Number, (Arc<Approval>, Id)>,
+    pub(super) approved: HashMap<Number, Leave>,
     pub(super) database: Arc<str>,
     /// Where the database's catalog is kept.
     pub(super) shelf: Arc<Shelf>,
@@ -319,10 +318,12 @@ impl<'a> Talk<'a> {
             | Request::FunctionCall(_)
             | Request::CopyData(_) => None,
         };
+        // The names it runs may stand for something else since it was bound.
+        approval = approval.filter(|leave| leave.digest == self.put(&question, &matter.meaning, asked).digest());
         self.judgements.mark_unchanged();
         let former = self.former.take();
         loop {
-            question.circumstances.approval = approval.as_ref().map(|(approval, _)| Arc::clone(approval));
+            question.circumstances.approval = approval.as_ref().map(|leave| Arc::clone(&leave.approval));
             let (verdict, needs) =
                 match policy::execute(bytes, &question, policies, (self.setting.observe, &mut self.recent)) {
                     Ruled::Cleared(cleared) => {
@@ -341,17 +342,15 @@ impl<'a> Talk<'a> {
             {
                 return Ok(Ok(Leaving { cleared, bytes: facts.bytes, recorded, approval: None }));
             }
-            let request = super::hold::request(&question, &matter.meaning, &values(asked));
+            let request = self.put(&question, &matter.meaning, asked);
             let digest = request.digest();
             if let Some(refused) = self.refused.take().filter(|refused| refused.digest == Some(digest)) {
                 return Ok(Err(Some(refused)));
             }
             match self.leave.take().filter(|leave| leave.digest == digest) {
-                Some(leave) if approval.is_none() => approval = Some((leave.approval, leave.id)),
+                Some(leave) if approval.is_none() => approval = Some(leave),
                 Some(_) | None => match self.ask(request, needs, &verdict).await {
-                    super::hold::Asked::Leave(leave) if approval.is_none() => {
-                        approval = Some((leave.approval, leave.id));
-                    }
+                    super::hold::Asked::Leave(leave) if approval.is_none() => approval = Some(leave),
                     super::hold::Asked::Leave(_) => return Ok(Err(Some(Refused::by_policy(&verdict)))),
                     super::hold::Asked::Refused(refused) => return Ok(Err(Some(refused))),
                     super::hold::Asked::Waits(hold) => {
@@ -472,7 +471,7 @@ impl<'a> Talk<'a> {
         let Leaving { cleared, bytes, recorded, approval } = leaving;
         let decision = if cleared.verdict().allows() { Decision::Allow } else { Decision::WouldDeny };
         let durability = self.durability(&matter.meaning);
-        let approval = approval.map(|(_, id)| *id.as_bytes());
+        let approval = approval.map(|leave| *leave.id.as_bytes());
         let record = self.entry(matter, (decision, Some(cleared.verdict())), (recorded, bytes), now);
         let Some(record) = record else { return Ok(RecordedRequest::unrecorded(cleared)) };
         let record = RequestRecord { approval, ..record };

@@ -32,6 +32,8 @@ const fn danger(name: &'static str, kinds: &'static [Kind], nature: Nature) -> D
 const READ: &[Kind] = &[Kind::Read];
 const WRITE: &[Kind] = &[Kind::Write];
 const SESSION: &[Kind] = &[Kind::Session];
+/// What stays when the session is over, or is done to the server as a whole.
+const LASTING: &[Kind] = &[Kind::Session, Kind::Write];
 const STOP: &[Kind] = &[Kind::Session, Kind::Destructive];
 const FILE: &[Kind] = &[Kind::File];
 const PROGRAM: &[Kind] = &[Kind::Program];
@@ -87,10 +89,12 @@ pub const DANGEROUS: &[Danger] = &[
     danger("pg_backup_start", FILE, Nature::Plain),
     danger("pg_backup_stop", FILE, Nature::Plain),
     danger("pg_cancel_backend", STOP, Nature::Plain),
-    danger("pg_copy_logical_replication_slot", SESSION, Nature::Sink),
-    danger("pg_copy_physical_replication_slot", SESSION, Nature::Sink),
-    danger("pg_create_logical_replication_slot", SESSION, Nature::Sink),
-    danger("pg_create_physical_replication_slot", SESSION, Nature::Sink),
+    danger("pg_clear_attribute_stats", WRITE, Nature::Plain),
+    danger("pg_clear_relation_stats", WRITE, Nature::Plain),
+    danger("pg_copy_logical_replication_slot", LASTING, Nature::Sink),
+    danger("pg_copy_physical_replication_slot", LASTING, Nature::Sink),
+    danger("pg_create_logical_replication_slot", LASTING, Nature::Sink),
+    danger("pg_create_physical_replication_slot", LASTING, Nature::Sink),
     danger("pg_create_restore_point", FILE, Nature::Plain),
     danger("pg_current_logfile", FILE, Nature::Plain),
     danger("pg_cursor", READ, Nature::Reads),
@@ -129,16 +133,18 @@ pub const DANGEROUS: &[Danger] = &[
     danger("pg_read_file", FILE, Nature::Reads),
     danger("pg_read_file_old", FILE, Nature::Reads),
     danger("pg_reload_conf", STOP, Nature::Plain),
-    danger("pg_replication_origin_advance", SESSION, Nature::Plain),
-    danger("pg_replication_origin_create", SESSION, Nature::Sink),
+    danger("pg_replication_origin_advance", LASTING, Nature::Plain),
+    danger("pg_replication_origin_create", LASTING, Nature::Sink),
     danger("pg_replication_origin_drop", STOP, Nature::Plain),
     danger("pg_replication_origin_session_reset", SESSION, Nature::Plain),
     danger("pg_replication_origin_session_setup", SESSION, Nature::Plain),
     danger("pg_replication_origin_xact_reset", SESSION, Nature::Plain),
-    danger("pg_replication_origin_xact_setup", SESSION, Nature::Plain),
+    danger("pg_replication_origin_xact_setup", LASTING, Nature::Plain),
     danger("pg_replication_slot_advance", STOP, Nature::Plain),
-    danger("pg_rotate_logfile", SESSION, Nature::Plain),
-    danger("pg_rotate_logfile_old", SESSION, Nature::Plain),
+    danger("pg_restore_attribute_stats", WRITE, Nature::Sink),
+    danger("pg_restore_relation_stats", WRITE, Nature::Sink),
+    danger("pg_rotate_logfile", LASTING, Nature::Plain),
+    danger("pg_rotate_logfile_old", LASTING, Nature::Plain),
     danger("pg_show_all_file_settings", FILE, Nature::Reads),
     danger("pg_sleep", SESSION, Nature::Plain),
     danger("pg_sleep_for", SESSION, Nature::Plain),
@@ -150,6 +156,7 @@ pub const DANGEROUS: &[Danger] = &[
     danger("pg_stat_get_activity", READ, Nature::Reads),
     danger("pg_stat_get_backend_activity", READ, Nature::Reads),
     danger("pg_stat_reset", STOP, Nature::Plain),
+    danger("pg_stat_reset_backend_stats", STOP, Nature::Plain),
     danger("pg_stat_reset_replication_slot", STOP, Nature::Plain),
     danger("pg_stat_reset_shared", STOP, Nature::Plain),
     danger("pg_stat_reset_single_function_counters", STOP, Nature::Plain),
@@ -158,7 +165,8 @@ pub const DANGEROUS: &[Danger] = &[
     danger("pg_stat_reset_subscription_stats", STOP, Nature::Plain),
     danger("pg_stat_statements", READ, Nature::Reads),
     danger("pg_stop_backup", FILE, Nature::Plain),
-    danger("pg_switch_wal", SESSION, Nature::Plain),
+    danger("pg_switch_wal", LASTING, Nature::Plain),
+    danger("pg_sync_replication_slots", LASTING, Nature::Plain),
     danger("pg_terminate_backend", STOP, Nature::Plain),
     danger("pg_try_advisory_lock", SESSION, Nature::Sink),
     danger("pg_try_advisory_lock_shared", SESSION, Nature::Sink),
@@ -187,6 +195,27 @@ pub const DANGEROUS: &[Danger] = &[
 pub(super) fn find(name: &str) -> Option<&'static Danger> {
     let at = DANGEROUS.binary_search_by(|danger| danger.name.cmp(name)).ok()?;
     DANGEROUS.get(at)
+}
+
+/// Whether a function is one that the server brings beside `information_schema`, whose views call them (`information_schema.sql`).
+/// They are written in SQL, look at the catalog only, and nobody but an administrator can replace them.
+pub(super) fn is_standard(schema: &str, function: &str) -> bool {
+    schema == "information_schema"
+        && matches!(
+            function,
+            "_pg_expandarray"
+                | "_pg_keysequal"
+                | "_pg_index_position"
+                | "_pg_truetypid"
+                | "_pg_truetypmod"
+                | "_pg_char_max_length"
+                | "_pg_char_octet_length"
+                | "_pg_numeric_precision"
+                | "_pg_numeric_precision_radix"
+                | "_pg_numeric_scale"
+                | "_pg_datetime_precision"
+                | "_pg_interval_type"
+        )
 }
 
 /// Settings that take any text and that every server has: what code put there comes back. Lower case.

@@ -12,7 +12,7 @@ pub type Name = Arc<str>;
 pub enum Kind {
     /// Gives stored data.
     Read,
-    /// Changes stored data.
+    /// Changes stored data, or what else stays on the server; or keeps others from changing it.
     Write,
     /// Removes data or objects.
     Destructive,

@@ -8,6 +8,7 @@ mod catalog;
 mod depth;
 mod facts;
 mod names;
+mod signs;
 mod text;
 mod trace;
 mod walk;

@@ -8,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 
 use pg_query::protobuf::{self, RawStmt, ScanToken, Token};
 
-use super::depth;
 use super::walk::Body;
+use super::{depth, signs};
 
 /// Longest text that is parsed, in bytes.
 pub const MOST_BYTES: usize = 1 << 20;
@@ -40,6 +40,9 @@ pub enum Unreadable {
         /// How many are read.
         most: usize,
     },
+    /// Its signs stand so close together that to tell them apart would take long.
+    #[error("operators and comments of a statement stand too close together")]
+    Entangled,
     /// It nests deeper than is followed.
     #[error("a statement nests too deeply")]
     TooDeep,
@@ -96,6 +99,9 @@ pub fn parse_quoted(sql: &str, quoting: Quoting) -> Result<Script, Unreadable> {
     let most = if scanned { MOST_BYTES } else { MOST_UNSCANNED };
     if sql.len() > most {
         return Err(Unreadable::TooLong { what: "bytes", most });
+    }
+    if signs::work(sql) > signs::MOST {
+        return Err(Unreadable::Entangled);
     }
     let options = match quoting {
         Quoting::Standard => pg_query::ParserOptions::DEFAULT,

@@ -64,11 +64,16 @@ const FUNCTIONS: &[(&str, &str, &str, &str, &str)] = &[
     ),
     (
         "pg_catalog",
-        "random set_config pg_notify pg_terminate_backend pg_sleep nextval lo_import lo_get pg_advisory_lock",
+        "random set_config pg_notify pg_terminate_backend pg_sleep nextval lo_import lo_get pg_advisory_lock \
+         pg_create_logical_replication_slot pg_create_physical_replication_slot pg_copy_logical_replication_slot \
+         pg_drop_replication_slot pg_replication_origin_create pg_replication_origin_advance pg_switch_wal",
         "v",
         "internal",
         "25",
     ),
+    ("information_schema", "_pg_expandarray", "i", "sql", "2249"),
+    ("information_schema", "_pg_own", "i", "sql", "25"),
+    ("public", "_pg_expandarray", "i", "sql", "25"),
     ("public", "leak", "v", "plpgsql", "25"),
     ("public", "peek", "s", "sql", "25"),
     ("public", "crypt", "i", "c", "25"),

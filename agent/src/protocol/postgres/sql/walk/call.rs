@@ -57,10 +57,17 @@ impl Walker<'_> {
             self.set_config(&call.args);
         }
         if name.last() == Some(&"current_setting") {
-            let is_ours = call.args.first().and_then(constant_text).is_some_and(|name| !builtin::is_anybodys(&name));
-            if !is_ours {
-                self.applied(&name, Val::default());
-                return self.undecided(Unknown::DynamicSql);
+            match call.args.first().and_then(constant_text) {
+                Some(setting) if !builtin::is_anybodys(&setting) => {}
+                // What somebody put there, which is not known; but which setting it is, is.
+                Some(_) => {
+                    let given = self.applied(&name, Val::default());
+                    return Val { loose: given.loose, ..Val::undecided() };
+                }
+                None => {
+                    self.applied(&name, Val::default());
+                    return self.undecided(Unknown::DynamicSql);
+                }
             }
         }
         // The server's grammar gives this one a schema, where older ones look for it.
@@ -127,9 +134,11 @@ impl Walker<'_> {
             return Author::User { volatile: true };
         }
         let mut author = Author::Nobody;
+        let last = name.last().copied().unwrap_or_default();
         for function in meant {
             let this = match function.language {
                 _ if &*function.schema == SYSTEM => Author::Server,
+                _ if !function.volatile && builtin::is_standard(&function.schema, last) => Author::Server,
                 Language::Compiled if function.immutable => Author::Pure,
                 Language::Compiled => Author::Foreign,
                 Language::Written => Author::User { volatile: function.volatile },

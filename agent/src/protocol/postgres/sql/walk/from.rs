@@ -329,7 +329,10 @@ impl Walker<'_> {
             Some(NodeEnum::TypeCast(cast)) => cast.type_name.as_ref().is_some_and(|name| {
                 let names = words(&name.names).unwrap_or_default();
                 let ([last] | [SYSTEM, last]) = names.as_slice() else { return false };
-                matches!(*last, "text" | "int4" | "int8" | "uuid" | "varchar" | "numeric" | "date" | "timestamptz")
+                matches!(
+                    *last,
+                    "text" | "oid" | "int2" | "int4" | "int8" | "uuid" | "varchar" | "numeric" | "date" | "timestamptz"
+                )
             }),
             Some(NodeEnum::FuncCall(call)) => {
                 let name = call.funcname.last().and_then(word).unwrap_or_default();

@@ -93,8 +93,9 @@ impl Walker<'_> {
         self.distinct(&select.distinct_clause, &query, scope);
         self.ordered(select, &query, scope);
         if !select.locking_clause.is_empty() {
-            // FOR UPDATE and its like: others wait until the transaction ends.
-            self.facts.kinds.insert(Kind::Session);
+            // FOR UPDATE and its like: rows are marked, and others wait until the transaction ends. The server has none of it
+            // in a transaction that only reads.
+            self.facts.kinds.extend([Kind::Session, Kind::Write]);
         }
         query
     }

@@ -43,7 +43,8 @@ impl Walker<'_> {
 
     /// ANALYZE, and VACUUM that writes tables anew, compute expressions of indexes and statistics over all rows.
     fn maintained(&mut self, vacuum: &VacuumStmt) -> &'static str {
-        self.facts.kinds.insert(Kind::Ddl);
+        // Statistics are data of the server's own: no object is made or changed.
+        self.facts.kinds.insert(if vacuum.is_vacuumcmd { Kind::Ddl } else { Kind::Write });
         let names = vacuum.options.iter().map(option);
         let computes = !vacuum.is_vacuumcmd || names.into_iter().any(|(name, _)| name == "analyze" || name == "full");
         if computes && vacuum.rels.is_empty() {

@@ -106,7 +106,7 @@ const DROP: &[Kind] = &[Kind::Ddl, Kind::Destructive];
 const DCL: &[Kind] = &[Kind::Dcl];
 const UNGRANT: &[Kind] = &[Kind::Dcl, Kind::Destructive];
 const PROGRAM: &[Kind] = &[Kind::Ddl, Kind::Program];
-const SESSION: &[Kind] = &[Kind::Session];
+const LASTING: &[Kind] = &[Kind::Session, Kind::Write];
 
 impl Walker<'_> {
     /// Whether it is one of these.
@@ -278,7 +278,7 @@ fn upkeep(statement: &NodeEnum) -> Option<Listed> {
         NodeEnum::AlterSystemStmt(_) => ("alter system", &[Kind::Session, Kind::File, Kind::Program], Effect::None),
         NodeEnum::LoadStmt(_) => ("load", &[Kind::Session, Kind::Program], Effect::Any),
         NodeEnum::ClusterStmt(_) => ("cluster", DDL, Effect::None),
-        NodeEnum::CheckPointStmt(_) => ("checkpoint", SESSION, Effect::None),
+        NodeEnum::CheckPointStmt(_) => ("checkpoint", LASTING, Effect::None),
         NodeEnum::ReindexStmt(reindex) => {
             let verb = match ReindexObjectType::try_from(reindex.kind) {
                 Ok(ReindexObjectType::ReindexObjectIndex) => "reindex index",

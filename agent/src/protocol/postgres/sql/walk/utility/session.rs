@@ -27,6 +27,9 @@ const LISTS: [&str; 5] = [
     "unix_socket_directories",
 ];
 
+/// The strongest lock that those take who change rows: stronger ones keep them out.
+const ROW_EXCLUSIVE: i32 = 3;
+
 impl Walker<'_> {
     /// Whether it is one of these.
     #[expect(clippy::wildcard_enum_match_arm, reason = "what is not one of these is looked for elsewhere")]
@@ -76,7 +79,12 @@ impl Walker<'_> {
             NodeEnum::ListenStmt(_) => "listen",
             NodeEnum::UnlistenStmt(_) => "unlisten",
             NodeEnum::NotifyStmt(_) => "notify",
-            NodeEnum::LockStmt(_) => "lock",
+            NodeEnum::LockStmt(lock) => {
+                if lock.mode > ROW_EXCLUSIVE {
+                    self.facts.kinds.insert(Kind::Write);
+                }
+                "lock"
+            }
             NodeEnum::ConstraintsSetStmt(_) => "set constraints",
             _ => return false,
         };
@@ -104,6 +112,10 @@ impl Walker<'_> {
                 return "transaction";
             }
         };
+        if let Transaction::Prepare | Transaction::CommitPrepared | Transaction::RollbackPrepared = transaction {
+            // What is prepared outlives the session, and belongs to no session then.
+            self.facts.kinds.insert(Kind::Write);
+        }
         self.facts.transaction = Some(transaction);
         verb
     }
