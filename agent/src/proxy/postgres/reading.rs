@@ -60,7 +60,12 @@ impl Talk<'_> {
             return Err(Unready::Missing);
         }
         made.unrun = false;
-        Ok((Arc::clone(&made.meaning), made.changes(now)))
+        let (meaning, changes) = (Arc::clone(&made.meaning), made.changes(now));
+        // What runs others by name runs what the name stands for by then.
+        if made.named.is_some() && !meaning.behind.is_empty() {
+            return Ok((self.meaning_of_kept(portal.sql())?, self.changes()));
+        }
+        Ok((meaning, changes))
     }
 
     fn meaning_of(&mut self, sql: &[u8], nested: u8) -> Result<Arc<Meaning>, Unready> {

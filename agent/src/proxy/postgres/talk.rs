@@ -437,7 +437,7 @@ impl<'a> Talk<'a> {
     }
 
     /// How many changes of the catalog there were; none, if an older one is read.
-    fn changes(&self) -> Option<u64> {
+    pub(super) fn changes(&self) -> Option<u64> {
         let current = self.shelf.is_current(self.private.as_ref().unwrap_or(&self.known));
         current.then(|| self.shelf.changes())
     }

@@ -117,7 +117,4 @@ INSERT INTO notes (id) VALUES (1)
 CREATE DOMAIN number AS int
 CREATE TYPE colour AS ENUM ('red')
 CREATE SCHEMA mine
-SELECT 'red'::colour, 1::number
-DROP VIEW people_of_people
-DROP STATISTICS both_of
 SELECT called FROM people ORDER BY id

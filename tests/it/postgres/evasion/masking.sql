@@ -189,7 +189,7 @@ SELECT l.x FROM users u, LATERAL (SELECT u.ssn AS x) l
 SELECT l.x FROM users u LEFT JOIN LATERAL (SELECT u.ssn || '' AS x) l ON true
 ## lateral values
 SELECT l.x FROM users u, LATERAL (VALUES (u.ssn), ('x')) l(x)
-## rows from [clear=2]
+## rows from
 SELECT a, b FROM users u, ROWS FROM (unnest(ARRAY[u.ssn]), generate_series(1, 1)) AS r(a, b)
 ## common table
 WITH s AS (SELECT ssn FROM users) SELECT * FROM s
@@ -1559,3 +1559,14 @@ CREATE DOMAIN checked AS text CHECK (query_to_xml('select ssn::int from users', 
 CREATE DOMAIN filled AS text DEFAULT ssn_of(1)
 ## trigger on what is not protected [simple denied]
 CREATE TRIGGER seen BEFORE UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION zero()
+## portal of a name that stands for something else when it is run [any]
+PREPARE other AS SELECT title FROM notes
+BEGIN
+\parse -|EXECUTE other
+\bind kept|-|0
+\sync
+DEALLOCATE other
+PREPARE other AS SELECT ssn FROM users
+\execute kept|0
+\sync
+ROLLBACK

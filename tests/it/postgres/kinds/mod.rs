@@ -60,7 +60,7 @@ fn kinds(answer: &Answer) -> &'static [&'static str] {
         "SELECT" if answer.rows => &["read"],
         // A table is made of the rows.
         "SELECT" => &["ddl", "write"],
-        "INSERT" | "UPDATE" | "MERGE" | "REFRESH MATERIALIZED VIEW" => &["write"],
+        "INSERT" | "UPDATE" | "MERGE" | "REFRESH MATERIALIZED VIEW" | "ANALYZE" => &["write"],
         "DELETE" | "TRUNCATE TABLE" => &["write", "destructive"],
         "COPY" if answer.copied_in => &["write"],
         "COPY" if answer.copied_out => &["read"],
@@ -96,7 +96,7 @@ fn kinds(answer: &Answer) -> &'static [&'static str] {
         | "REASSIGN OWNED"
         | "SECURITY LABEL" => &["dcl"],
         _ if tag.starts_with("DROP ") => &["ddl", "destructive"],
-        "VACUUM" | "ANALYZE" | "REINDEX" | "CLUSTER" | "COMMENT" => &["ddl"],
+        "VACUUM" | "REINDEX" | "CLUSTER" | "COMMENT" => &["ddl"],
         _ if tag.starts_with("CREATE ") || tag.starts_with("ALTER ") => &["ddl"],
         _ => &["session"],
     }

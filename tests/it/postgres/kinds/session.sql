@@ -71,8 +71,8 @@ SELECT * FROM generate_series(1, 3) WITH ORDINALITY AS t (a, b)
 SELECT * FROM ROWS FROM (generate_series(1, 2), unnest(ARRAY['a', 'b'])) AS t (a, b)
 SELECT * FROM json_to_recordset('[{"a": 1}]') AS x (a int)
 SELECT * FROM xmltable('/r/a' PASSING ('<r><a>1</a></r>'::xml) COLUMNS a int PATH '.')
-SELECT id FROM shop.orders WHERE id = 1 FOR UPDATE #! also session: it locks
-SELECT id FROM shop.orders o JOIN shop.people p USING (id) WHERE id = 1 FOR SHARE OF o SKIP LOCKED #! also session: it locks
+SELECT id FROM shop.orders WHERE id = 1 FOR UPDATE #! also session write: it locks
+SELECT id FROM shop.orders o JOIN shop.people p USING (id) WHERE id = 1 FOR SHARE OF o SKIP LOCKED #! also session write: it locks
 SELECT name FROM shop.people WHERE id = ANY (ARRAY(SELECT person FROM shop.orders))
 SELECT CASE WHEN id > 1 THEN name ELSE (SELECT b FROM scratch LIMIT 1) END FROM shop.people
 SELECT p FROM shop.people p
@@ -151,7 +151,7 @@ NOTIFY news, 'payload'
 UNLISTEN news
 UNLISTEN *
 LOAD 'plpgsql' #! also program: a library is code
-CHECKPOINT
+CHECKPOINT #! also write: files are written
 PREPARE find (int) AS SELECT name FROM shop.people WHERE id = $1
 EXECUTE find (1)
 PREPARE put (int, text) AS INSERT INTO scratch (a, b) VALUES ($1, $2) RETURNING a #! also read write: what is prepared will be run
@@ -171,8 +171,8 @@ RELEASE SAVEPOINT one
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED
 SET LOCAL statement_timeout = 0
 SET CONSTRAINTS ALL DEFERRED
-LOCK TABLE shop.people IN SHARE MODE
-LOCK shop.orders NOWAIT
+LOCK TABLE shop.people IN SHARE MODE #! also write: it keeps out who writes
+LOCK shop.orders NOWAIT #! also write: it keeps out who writes
 DECLARE c SCROLL CURSOR FOR SELECT id, name FROM shop.people ORDER BY id
 FETCH 2 FROM c
 FETCH BACKWARD 1 IN c
@@ -180,8 +180,8 @@ MOVE FORWARD 3 FROM c
 FETCH ALL c
 CLOSE c
 DECLARE held CURSOR WITH HOLD FOR SELECT total FROM above
-DECLARE u CURSOR FOR SELECT * FROM shop.orders WHERE id < 3 FOR UPDATE
-FETCH u
+DECLARE u CURSOR FOR SELECT * FROM shop.orders WHERE id < 3 FOR UPDATE #! also session write: it locks, as who writes does
+FETCH u #! also write: it locks, as who writes does
 UPDATE shop.orders SET total = 1 WHERE CURRENT OF u #! also session: its cursor locks
 DELETE FROM shop.orders WHERE CURRENT OF u #! also session: its cursor locks
 COMMIT
@@ -253,8 +253,8 @@ WITH a AS (INSERT INTO mine VALUES (1) RETURNING a), b AS (UPDATE scratch SET a 
 SELECT * INTO TEMP aside FROM shop.people
 CREATE TABLE with_cte AS WITH x AS (SELECT * FROM shop.orders) SELECT * FROM x
 CREATE TEMP TABLE from_values AS VALUES (1)
-SELECT * FROM shop.orders o WHERE o.id = 1 FOR NO KEY UPDATE NOWAIT #! also session: it locks
-SELECT * FROM (SELECT id FROM shop.people FOR KEY SHARE) x #! also session: it locks
+SELECT * FROM shop.orders o WHERE o.id = 1 FOR NO KEY UPDATE NOWAIT #! also session write: it locks
+SELECT * FROM (SELECT id FROM shop.people FOR KEY SHARE) x #! also session write: it locks
 -- Where writing one table writes another.
 CREATE TABLE log (what text)
 CREATE RULE logged AS ON INSERT TO taken DO ALSO INSERT INTO log VALUES ('x')
@@ -462,9 +462,9 @@ EXPLAIN (ANALYZE false) DELETE FROM shop.orders WHERE id = 1
 EXPLAIN ANALYZE CREATE TABLE explained AS SELECT 1 AS n #! also ddl write: it is run
 -- Two phases, where the server allows them: it does not, here.
 BEGIN
-PREPARE TRANSACTION 'kinds' #! refused 55000: none are allowed
-ROLLBACK PREPARED 'kinds' #! refused 42704: there is none
-COMMIT PREPARED 'kinds' #! refused 42704: there is none
+PREPARE TRANSACTION 'kinds' #! refused 55000: none are allowed; also write: it outlives the session
+ROLLBACK PREPARED 'kinds' #! refused 42704: there is none; also write: it outlives the session
+COMMIT PREPARED 'kinds' #! refused 42704: there is none; also write: it outlives the session
 -- Several in a message.
 SELECT 1; SELECT 2; SELECT 3
 INSERT INTO scratch (a) VALUES (1); UPDATE scratch SET a = 2 WHERE a = 1; DELETE FROM scratch WHERE a = 2; SELECT count(*) FROM scratch
