@@ -3,11 +3,14 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::meaning::Meaning;
-use crate::protocol::postgres::session::Number;
+use super::{meaning::Meaning, talk::Talk};
+use crate::protocol::postgres::{
+    session::{Asked, Found, Number, Request},
+    sql::{Deed, Transaction},
+};
 
 /// Most portals with a name that are remembered; those of others are unknown.
-const MOST: usize = 1024;
+const MOST: usize = 8192;
 
 /// A portal that was bound or declared.
 #[derive(Debug)]
@@ -66,9 +69,19 @@ impl Portals {
     }
 
     fn insert(&mut self, key: Key, made: Made) {
-        if self.named.len() < MOST {
+        if !self.is_full() {
             self.named.insert(key, made);
         }
+    }
+
+    /// Whether no other with a name is remembered.
+    pub(super) fn is_full(&self) -> bool {
+        self.named.len() >= MOST
+    }
+
+    /// Forgets those with a name that are not there any more.
+    pub(super) fn keep(&mut self, is_there: impl Fn(Number, &[u8]) -> bool) {
+        self.named.retain(|(number, name), _| is_there(*number, name));
     }
 
     /// The portal of this name that a request made.
@@ -103,6 +116,47 @@ impl Portals {
     pub(super) fn rest(&mut self, next: Number) {
         self.unnamed = self.unnamed.take().filter(|(number, _)| *number >= next);
         self.named.retain(|(number, _), made| made.hold || *number >= next);
+    }
+}
+
+impl Talk<'_> {
+    /// Remembers what a portal that is bound gives. Gives back what was bound in its place and never run.
+    pub(super) fn bind(&mut self, asked: &Asked<'_>, meaning: &Arc<Meaning>) -> Option<Arc<Meaning>> {
+        let Request::Bind { bind, .. } = asked.request() else { return None };
+        self.make_room_for_portals();
+        let at = (self.changes(), self.naming.changes());
+        let replaced = self.portals.bound((asked.number(), bind.portal), Arc::clone(meaning), at);
+        replaced.map(|made| made.meaning)
+    }
+
+    /// Remembers what cursors give that a request declares, where it is certain what names mean to them.
+    pub(super) fn declare(&mut self, number: Number, meaning: &Arc<Meaning>) {
+        let begins = |one: &Transaction| matches!(one, Transaction::Begin);
+        if !meaning.settings.is_empty() || !meaning.transactions.iter().all(begins) {
+            return;
+        }
+        self.make_room_for_portals();
+        let changes = self.changes();
+        for (_, deed) in &meaning.deeds {
+            if let Deed::Declare { name, sql, hold } = deed
+                && let Some(text) = meaning.text.get(sql.clone())
+                && let Ok(inner) = self.meaning(text)
+            {
+                self.portals.declared((number, name.as_bytes()), inner, changes, *hold);
+            }
+        }
+    }
+
+    /// Forgets portals that were closed, where many are remembered.
+    fn make_room_for_portals(&mut self) {
+        if self.portals.is_full() {
+            let session = &self.session;
+            self.portals.keep(|number, name| match session.portal(name) {
+                Found::Known(portal) => portal.made_by == number,
+                Found::Unsettled => true,
+                Found::Missing => false,
+            });
+        }
     }
 }
 
@@ -153,6 +207,10 @@ mod tests {
         for number in 0..MOST as u64 + 9 {
             portals.bound((number, b"p"), meaning(), (None, 0));
         }
-        assert_eq!(portals.named.len(), MOST);
+        assert!(portals.is_full() && portals.named.len() == MOST);
+        portals.keep(|number, name| number % 2 == 0 && name == b"p");
+        assert_eq!(portals.named.len(), MOST / 2);
+        portals.bound((1, b"q"), meaning(), (None, 0));
+        assert!(portals.get(1, b"q").is_some());
     }
 }

@@ -32,7 +32,7 @@ use crate::{
         notify::KeyData,
         query::Status,
         session::{Asked, Number, Passed, Request, Session, Turn},
-        sql::{Deed, Transaction, Unlisted},
+        sql::{Transaction, Unlisted},
     },
     record::{Decision, Durability, RecordedRequest, RequestRecord, Timestamps},
 };
@@ -408,32 +408,6 @@ impl<'a> Talk<'a> {
             }
         }
         Ok(passed == Passed::Forward)
-    }
-
-    /// Remembers what a portal that is bound gives. Gives back what was bound in its place and never run.
-    fn bind(&mut self, asked: &Asked<'_>, meaning: &Arc<Meaning>) -> Option<Arc<Meaning>> {
-        let Request::Bind { bind, .. } = asked.request() else { return None };
-        let changes = self.changes();
-        let at = (changes, self.naming.changes());
-        let replaced = self.portals.bound((asked.number(), bind.portal), Arc::clone(meaning), at);
-        replaced.map(|made| made.meaning)
-    }
-
-    /// Remembers what cursors give that a request declares, where it is certain what names mean to them.
-    fn declare(&mut self, number: Number, meaning: &Arc<Meaning>) {
-        let begins = |one: &Transaction| matches!(one, Transaction::Begin);
-        if !meaning.settings.is_empty() || !meaning.transactions.iter().all(begins) {
-            return;
-        }
-        let changes = self.changes();
-        for (_, deed) in &meaning.deeds {
-            if let Deed::Declare { name, sql, hold } = deed
-                && let Some(text) = meaning.text.get(sql.clone())
-                && let Ok(inner) = self.meaning(text)
-            {
-                self.portals.declared((number, name.as_bytes()), inner, changes, *hold);
-            }
-        }
     }
 
     /// How many changes of the catalog there were; none, if an older one is read.
