@@ -38,12 +38,6 @@ impl<'a> Tag<'a> {
         if count.bytes().all(|byte| byte.is_ascii_digit()) { count.parse().ok() } else { None }
     }
 
-    /// Whether a transaction has ended with it. `ROLLBACK TO` says the same and ends none, so this is only a hint.
-    #[must_use]
-    pub fn ends_transaction(&self) -> bool {
-        matches!(self.0, b"COMMIT" | b"ROLLBACK" | b"PREPARE TRANSACTION")
-    }
-
     /// Appends CommandComplete.
     pub fn encode(&self, out: &mut Vec<u8>) {
         message(out, b'C', |out| put_string(out, self.0));

@@ -70,6 +70,7 @@ pub struct Session {
     room: Room,
     phase: Phase,
     start: Vec<Setting>,
+    database: Box<[u8]>,
     replication: Replication,
     parameters: HashMap<Box<[u8]>, Box<[u8]>>,
     status: Status,
@@ -99,6 +100,7 @@ impl Session {
             room,
             phase: Phase::Startup,
             start: Vec::new(),
+            database: Box::default(),
             replication: Replication::No,
             parameters: HashMap::new(),
             status: Status::Idle,
@@ -124,6 +126,7 @@ impl Session {
         }
         self.phase = Phase::Authenticating;
         self.start = start.parameters().map(|(name, value)| (name.into(), value.into())).collect();
+        self.database = start.database().into();
         self.replication = start.replication();
         self.push(Kind::Startup);
         Ok(Routine::new())
@@ -137,9 +140,7 @@ impl Session {
     /// The database it is in, as the server reads the startup message: the last that is named, or else the user's.
     #[must_use]
     pub fn database(&self) -> &[u8] {
-        let last = |name: &[u8]| self.start_parameters().filter(|(found, _)| *found == name).last();
-        let said = last(b"database").filter(|(_, value)| !value.is_empty()).or_else(|| last(b"user"));
-        said.map_or(&[], |(_, value)| value)
+        &self.database
     }
 
     /// What the server last told a setting to be: `standard_conforming_strings`, `client_encoding`, ...

@@ -530,6 +530,25 @@ fn a_function_is_called() {
 }
 
 #[test]
+fn a_session_is_in_the_database_that_the_server_takes_it_for() {
+    for (said, expected) in [
+        (&[("user", "ada"), ("database", "shop")][..], "shop"),
+        (&[("user", "ada"), ("database", "nope"), ("database", "shop")], "shop"),
+        (&[("database", "shop"), ("user", "ada"), ("database", "")], "ada"),
+        (&[("user", "ada")], "ada"),
+        (&[("user", "ada"), ("user", "eve")], "eve"),
+        (&[("user", "ada"), ("Database", "shop")], "ada"),
+    ] {
+        let mut parameters = Vec::new();
+        let pairs = said.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let start = Start::new(0, pairs, &mut parameters).unwrap();
+        let mut session = Session::new(Room::default());
+        session.start(&start).unwrap();
+        assert_eq!(session.database(), expected.as_bytes(), "{said:?}");
+    }
+}
+
+#[test]
 fn a_session_has_a_beginning_and_an_end() {
     let mut session = Session::new(Room::default());
     assert!(session.frontend(query("x")).is_err());
